@@ -1,6 +1,6 @@
 module github.com/verbatim-es/verbatim
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/PowerDNS/lmdb-go v1.9.4
@@ -12,6 +12,8 @@ require (
 	go.uber.org/goleak v1.3.0
 	pgregory.net/rapid v1.3.0
 )
+
+require golang.org/x/sync v0.24.0 // indirect
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -1,0 +1,207 @@
+package event_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/verbatim-es/verbatim/event"
+)
+
+var someID = event.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
+
+func full() event.Append {
+	return event.Append{
+		Stream: "account-42",
+		Key:    "pay-7",
+		Events: []event.Proposed{{Type: "other", Data: []byte{1}}, {
+			Type:        "bank.account.Deposited",
+			Data:        []byte("0123456789abc"),
+			Metadata:    []event.Meta{{Key: "user", Value: "ada"}, {Key: "empty"}},
+			Causation:   event.ID{9},
+			Correlation: event.ID{8, 1},
+		}},
+	}
+}
+
+func sealed(t testing.TB, a event.Append, i int) []byte {
+	t.Helper()
+	record, err := event.BuildRecord(&a, i, 0xfeed, []string{"owner:ada", "region:eu"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	event.Seal(record, someID, 77, 5)
+	return record
+}
+
+func TestRecordHoldsWhatWasProposed(t *testing.T) {
+	t.Parallel()
+	record := sealed(t, full(), 1)
+	e, err := event.Decode(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, got, want any) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s is %v, want %v", what, got, want)
+		}
+	}
+	check("id", e.ID(), someID)
+	check("position", e.Position(), uint64(77))
+	check("version", e.Version(), uint64(5))
+	check("stream", e.Stream(), "account-42")
+	check("category", e.Category(), "account")
+	check("stream id", e.StreamID(), "42")
+	check("type", e.Type(), "bank.account.Deposited")
+	check("schema", e.Schema(), uint64(0xfeed))
+	check("data", string(e.Data()), "0123456789abc")
+	check("tags", strings.Join(slices.Collect(e.Tags()), " "), "owner:ada region:eu")
+	check("has tag", e.HasTag("owner:ada"), true)
+	check("has no tag", e.HasTag("owner"), false)
+	check("metadata", len(maps.Collect(e.Metadata())), 2)
+	check("causation", e.Causation(), event.ID{9})
+	check("correlation", e.Correlation(), event.ID{8, 1})
+	check("batch seq", e.BatchSeq(), 1)
+	check("batch size", e.BatchSize(), 2)
+	check("batch key", e.BatchKey(), "pay-7")
+	check("record", bytes.Equal(e.Record(), record), true)
+	if v, ok := e.MetadataValue("user"); v != "ada" || !ok {
+		t.Errorf("metadata user is %q, %v", v, ok)
+	}
+	if _, ok := e.MetadataValue("nobody"); ok {
+		t.Error("metadata has a key that was not given")
+	}
+}
+
+func TestCloneOutlivesTheRecord(t *testing.T) {
+	t.Parallel()
+	record := sealed(t, full(), 1)
+	clone := event.Trusted(record).Clone()
+	clear(record)
+	if clone.Type() != "bank.account.Deposited" || clone.StreamID() != "42" {
+		t.Errorf("the clone changed with its original: %v", clone)
+	}
+}
+
+// The form that everything else relies on: multiples of 8, data aligned to 8,
+// a standard size prefix.
+func TestRecordLayout(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		a := event.Append{
+			Stream: rapid.StringMatching(`[a-z]{1,9}-[0-9]{1,30}`).Draw(t, "stream"),
+			Key:    rapid.StringMatching(`[a-z]{0,9}`).Draw(t, "key"),
+			Events: []event.Proposed{{
+				Type: rapid.StringMatching(`[a-z]{1,9}\.[A-Z][a-z]{0,20}`).Draw(t, "type"),
+				Data: rapid.SliceOf(rapid.Byte()).Draw(t, "data"),
+			}},
+		}
+		tags := rapid.SliceOfN(rapid.StringMatching(`[a-z]:[a-z]{0,9}`), 0, 4).Draw(t, "tags")
+		record, err := event.BuildRecord(&a, 0, rapid.Uint64().Draw(t, "schema"), tags)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event.Seal(record, someID, rapid.Uint64().Draw(t, "position"), rapid.Uint64().Draw(t, "version"))
+		e, err := event.Decode(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(record)%8 != 0 {
+			t.Fatalf("a record of %d bytes", len(record))
+		}
+		if got := binary.LittleEndian.Uint32(record); int(got) != len(record)-4 {
+			t.Fatalf("the prefix says %d of %d bytes", got, len(record))
+		}
+		if !bytes.Equal(e.Data(), a.Events[0].Data) {
+			t.Fatalf("data came back as %x", e.Data())
+		}
+		at := bytes.Index(record, a.Events[0].Data)
+		for at >= 0 && at%8 != 0 { // the same bytes may stand elsewhere, too
+			next := bytes.Index(record[at+1:], a.Events[0].Data)
+			if next < 0 {
+				t.Fatal("data is not aligned to 8")
+			}
+			at += 1 + next
+		}
+		if !slices.Equal(slices.Collect(e.Tags()), tags) {
+			t.Fatalf("tags came back as %v", slices.Collect(e.Tags()))
+		}
+	})
+}
+
+func TestEveryChangedByteIsFound(t *testing.T) {
+	t.Parallel()
+	record := sealed(t, full(), 1)
+	for i := range record {
+		for bit := range 8 {
+			mutant := bytes.Clone(record)
+			mutant[i] ^= 1 << bit
+			if _, err := event.Decode(mutant); !errors.As(err, new(*event.CorruptError)) {
+				t.Fatalf("bit %d of byte %d changed: %v", bit, i, err)
+			}
+		}
+	}
+	for n := range record {
+		if _, err := event.Decode(record[:n]); err == nil {
+			t.Fatalf("a record cut to %d bytes was accepted", n)
+		}
+	}
+}
+
+// A checksum can be computed by an attacker: structure is verified as well.
+func FuzzDecode(f *testing.F) {
+	f.Add(sealed(f, full(), 0))
+	f.Add(sealed(f, full(), 1))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, record []byte) {
+		e, err := event.Decode(record)
+		if err != nil {
+			return
+		}
+		for range e.Tags() {
+		}
+		for range e.Metadata() {
+		}
+		_ = e.Clone().String() + e.BatchKey() + string(e.Data())
+		_, _, _, _ = e.ID(), e.Causation(), e.Correlation(), e.Time()
+	})
+}
+
+func TestTooLargeIsRefused(t *testing.T) {
+	t.Parallel()
+	a := event.Append{Stream: "s-1", Events: []event.Proposed{{Type: "t", Data: make([]byte, event.MaxRecord-16)}}}
+	var large *event.TooLargeError
+	if _, err := event.BuildRecord(&a, 0, 1, nil); !errors.As(err, &large) || large.Limit != event.MaxRecord {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestAllocations(t *testing.T) {
+	a := full()
+	tags := []string{"owner:ada"}
+	var record []byte
+	if n := testing.AllocsPerRun(100, func() { record, _ = event.BuildRecord(&a, 0, 1, nil) }); n > 1 {
+		t.Errorf("building a record takes %v allocations, want the record's own", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { record, _ = event.BuildRecord(&a, 1, 1, tags) }); n > 3 {
+		t.Errorf("building a record with tags and metadata takes %v allocations, want 3", n)
+	}
+	if n := testing.AllocsPerRun(100, func() { event.Seal(record, someID, 3, 4) }); n > 0 {
+		t.Errorf("sealing takes %v allocations", n)
+	}
+	if n := testing.AllocsPerRun(100, func() {
+		e, err := event.Decode(record)
+		if err != nil || e.Stream() == "" || e.Type() == "" || len(e.Data()) == 0 || e.ID().IsZero() {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("decoding and reading takes %v allocations", n)
+	}
+}
