@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sync"
 	"testing"
+	"unsafe"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 
@@ -69,17 +70,6 @@ func TestFinishSizePrefixed(t *testing.T) {
 	}
 }
 
-func TestFinishAllocatesTheResultOnly(t *testing.T) {
-	allocs := testing.AllocsPerRun(100, func() {
-		b := flat.Get()
-		flat.Finish(b, meta(b, "key"))
-	})
-	// A garbage collection in between empties the pool; AllocsPerRun floors.
-	if allocs > 1 {
-		t.Errorf("%v allocations, want 1", allocs)
-	}
-}
-
 func TestString(t *testing.T) {
 	t.Parallel()
 	for _, b := range [][]byte{nil, {}, []byte("a"), []byte("zürich")} {
@@ -88,8 +78,8 @@ func TestString(t *testing.T) {
 		}
 	}
 	b := []byte("in place")
-	if allocs := testing.AllocsPerRun(100, func() { _ = flat.String(b) }); allocs != 0 {
-		t.Errorf("%v allocations, want 0", allocs)
+	if s := flat.String(b); unsafe.StringData(s) != &b[0] {
+		t.Error("the string is a copy")
 	}
 }
 
