@@ -1,0 +1,204 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/verbatim-es/verbatim/internal/fb/reflection"
+)
+
+// CompileBFBS returns the plan for the table of that full name in a .bfbs. It
+// is [Open] followed by [Binary.Compile].
+func CompileBFBS(bfbs []byte, table string) (*Plan, error) {
+	binary, err := Open(bfbs)
+	if err != nil {
+		return nil, err
+	}
+	return binary.Compile(table)
+}
+
+// Compile returns the plan for buffers whose root is the table of that full
+// name. It fails when there is no such table, or when something reachable from
+// it is not supported; the error then names table, field and what to change.
+func (b *Binary) Compile(name string) (*Plan, error) {
+	index, ok := b.byName[name]
+	if !ok || b.objects[index].IsStruct() {
+		return nil, fmt.Errorf("the schema has no table %q", name)
+	}
+	c := compiler{binary: b, tables: make(map[int]*table)}
+	root := c.table(index)
+	for len(c.pending) > 0 {
+		next := c.pending[len(c.pending)-1]
+		c.pending = c.pending[:len(c.pending)-1]
+		if err := c.fill(next); err != nil {
+			return nil, fmt.Errorf("table %q: %w", b.objects[next].Name(), err)
+		}
+	}
+	return &Plan{root: root, share: share}, nil
+}
+
+// compiler flattens the tables reachable from a root. Tables refer to each
+// other in any way, so each gets its place before its fields are filled in.
+type compiler struct {
+	binary  *Binary
+	tables  map[int]*table // by object index
+	pending []int          // object indexes without fields yet
+}
+
+func (c *compiler) table(index int) *table {
+	if t, ok := c.tables[index]; ok {
+		return t
+	}
+	t := &table{name: string(c.binary.objects[index].Name()), lastDemanding: -1}
+	c.tables[index] = t
+	c.pending = append(c.pending, index)
+	return t
+}
+
+func (c *compiler) fill(index int) error {
+	object, t := c.binary.objects[index], c.tables[index]
+	count := object.FieldsLength()
+	t.fields, t.names = make([]field, count), make([]string, count)
+	byID := make([]*reflection.Field, count)
+	for i := range count {
+		source := new(reflection.Field)
+		object.Fields(source, i)
+		byID[source.Id()] = source
+	}
+	for id, source := range byID {
+		name := string(source.Name())
+		f, err := c.field(object, source)
+		if err == nil && f.kind == unionValue && !tagBefore(byID, id) {
+			err = fmt.Errorf("the union's tag is not the field before it")
+		}
+		if err != nil {
+			return fmt.Errorf("field %q: %w", name, err)
+		}
+		if f.demanding = f.required || f.kind == unionValue; f.demanding {
+			t.lastDemanding = id
+		}
+		t.fields[id], t.names[id] = f, name
+	}
+	return nil
+}
+
+// tagBefore tells whether the field before the union value of that id is the
+// tag of the same union.
+func tagBefore(byID []*reflection.Field, id int) bool {
+	if id == 0 {
+		return false
+	}
+	tag, value := byID[id-1].Type(nil), byID[id].Type(nil)
+	return tag.BaseType() == reflection.BaseTypeUType && tag.Index() == value.Index()
+}
+
+func (c *compiler) field(object *reflection.Object, source *reflection.Field) (field, error) {
+	typ := source.Type(nil)
+	f := field{
+		// What nobody can write any more cannot be demanded.
+		required: source.Required() && !source.Deprecated(),
+		size:     referenceSize,
+		mask:     referenceMask,
+	}
+	base := typ.BaseType()
+	if size, ok := scalarSizes[base]; ok {
+		f.kind, f.size, f.mask = inlineValue, size, uint64(size)-1
+		return f, nil
+	}
+	switch base {
+	case reflection.BaseTypeString:
+		f.kind = stringValue
+		return f, nil
+	case reflection.BaseTypeObj:
+		target := c.binary.objects[typ.Index()]
+		if target.IsStruct() {
+			f.kind, f.size, f.mask = inlineValue, uint32(target.Bytesize()), uint64(target.Minalign())-1
+			return f, nil
+		}
+		f.kind, f.target = tableValue, c.table(int(typ.Index()))
+		return f, nil
+	case reflection.BaseTypeUnion:
+		f.kind = unionValue
+		members, err := c.members(c.binary.enums[typ.Index()])
+		f.members = members
+		return f, err
+	case reflection.BaseTypeVector:
+		err := c.vector(&f, object, source, typ)
+		return f, err
+	}
+	return f, fmt.Errorf("type %s is not supported in a table", base)
+}
+
+// members returns the tables of a union by tag.
+func (c *compiler) members(union *reflection.Enum) ([]*table, error) {
+	var byTag []*table
+	var value reflection.EnumVal
+	for i := range union.ValuesLength() {
+		union.Values(&value, i)
+		tag := int(value.Value())
+		if tag == 0 {
+			continue
+		}
+		member := value.UnionType(nil)
+		if member == nil || member.BaseType() != reflection.BaseTypeObj || c.binary.objects[member.Index()].IsStruct() {
+			return nil, fmt.Errorf("member %q of union %q is not a table: wrap it in one", value.Name(), union.Name())
+		}
+		for len(byTag) <= tag {
+			byTag = append(byTag, nil)
+		}
+		byTag[tag] = c.table(int(member.Index()))
+	}
+	return byTag, nil
+}
+
+func (c *compiler) vector(f *field, object *reflection.Object, source *reflection.Field, typ *reflection.Type) error {
+	element := typ.Element()
+	f.elemSize, f.elemMask = referenceSize, referenceMask
+	if size, ok := scalarSizes[element]; ok {
+		f.kind, f.elemSize, f.elemMask = inlineVector, size, uint64(size)-1
+		if name, ok := attribute(source, "nested_flatbuffer"); ok {
+			target, ok := c.lookup(string(object.Name()), name)
+			if !ok || element != reflection.BaseTypeUByte {
+				return fmt.Errorf("nested_flatbuffer %q is not a table of this schema, or not in a vector of ubyte", name)
+			}
+			f.kind, f.target = nestedBuffer, c.table(target)
+		}
+		return nil
+	}
+	switch element {
+	case reflection.BaseTypeString:
+		f.kind = stringVector
+		return nil
+	case reflection.BaseTypeObj:
+		target := c.binary.objects[typ.Index()]
+		if target.IsStruct() {
+			f.kind, f.elemSize, f.elemMask = inlineVector, uint32(target.Bytesize()), uint64(target.Minalign())-1
+			return nil
+		}
+		f.kind, f.target = tableVector, c.table(int(typ.Index()))
+		return nil
+	case reflection.BaseTypeUnion:
+		return fmt.Errorf("vectors of unions are not supported: make it a vector of tables that hold the union")
+	}
+	return fmt.Errorf("vectors of %s are not supported", element)
+}
+
+// lookup finds the table that a name means inside the table of the given full
+// name: attributes keep names as they were written, to be found in the
+// namespace or in one around it.
+func (c *compiler) lookup(inside, name string) (int, bool) {
+	for {
+		dot := strings.LastIndexByte(inside, '.')
+		qualified := name
+		if dot >= 0 {
+			inside = inside[:dot]
+			qualified = inside + "." + name
+		}
+		if index, ok := c.binary.byName[qualified]; ok {
+			return index, !c.binary.objects[index].IsStruct()
+		}
+		if dot < 0 {
+			return 0, false
+		}
+	}
+}

@@ -1,0 +1,41 @@
+// Package verify decides whether bytes are a well-formed FlatBuffer of a given
+// table before anything reads them.
+//
+// FlatBuffers' Go accessors trust their input: on bytes they did not expect
+// they panic, hand out neighbouring memory, loop, or overflow the stack, which
+// recover cannot catch. A [Plan], compiled once from a binary schema (.bfbs),
+// walks a buffer without accessors and promises that after it accepted one
+//
+//   - every offset, vtable, table, string, vector and struct that the schema
+//     knows lies inside the buffer, aligned to its size counted from the
+//     buffer's first byte (which should itself be aligned to 8);
+//   - every string is followed by a zero byte and is valid UTF-8, since other
+//     languages' runtimes replace what is not, and would no longer show the
+//     bytes that were stored;
+//   - required fields are there, and a union's value is a table of its tag;
+//   - no chain of tables is deeper than [MaxDepth], and walking everything the
+//     buffer refers to, shared parts once for each reference, costs time
+//     proportional to its length.
+//
+// So no accessor panics, loops or reads outside it.
+//
+// Values are not judged: enums may hold numbers their schema does not name,
+// bools any byte, and a file identifier is not looked at.
+//
+// # Evolution
+//
+// Data of an older writer has shorter vtables: what is missing is absent.
+// Deprecated fields are checked when present, because readers of an older
+// schema still look at them. Data of a newer writer has vtable entries that
+// the plan does not know. [Plan.Verify] steps over them, so accepting says
+// nothing about what they refer to; [Plan.VerifyExact] refuses them, which is
+// what a store wants that files the bytes under precisely this schema, to be
+// read one day by code that does know those fields. A union tag of a newer
+// schema is refused by both, as nothing is known about the value.
+//
+// # What is not supported
+//
+// Unions of strings or structs, vectors of unions, 64-bit offsets and
+// alignments above 8 are refused when the plan is compiled: FlatBuffers' Go
+// generator or the record's layout cannot hold them.
+package verify
