@@ -1,0 +1,346 @@
+//go:build cgo
+
+package lmdbenv
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/PowerDNS/lmdb-go/lmdb"
+)
+
+// ErrClosed means that the environment was closed.
+var ErrClosed = errors.New("environment is closed")
+
+const (
+	// DefaultMapSize is address space, not memory or disk: a file grows with
+	// what is in it.
+	DefaultMapSize     = 1 << 40
+	defaultMaxDBs      = 16
+	defaultReaderCheck = time.Minute
+
+	// maxReaders is the size of the reader table, which other processes use
+	// too; ownReaders is what this one takes at most.
+	maxReaders = 512
+	ownReaders = 384
+)
+
+// Options of an environment. Kind and Format are needed.
+type Options struct {
+	// Kind says what the environment is, "verbatim.log"; Format is the newest
+	// format that is read, and the one of a new environment. It starts at 1.
+	Kind   string
+	Format uint32
+	// MapSize is the largest size the data may ever reach; 0 means
+	// [DefaultMapSize]. It is reserved at open and costs nothing by itself.
+	MapSize int64
+	// MaxDBs is the largest number of named databases; 0 means 16.
+	MaxDBs int
+	// ReadOnly opens an existing environment beside a live writer.
+	ReadOnly bool
+	// ReaderCheck is how often readers of dead processes are cleared, which
+	// would otherwise keep pages from being reused for ever; 0 means a minute.
+	ReaderCheck time.Duration
+}
+
+// Env is an open environment. Its methods are safe for concurrent use.
+type Env struct {
+	dir     string
+	env     *lmdb.Env
+	meta    DBI
+	created bool
+
+	slots chan struct{} // one for each reader in flight
+
+	mu     sync.Mutex
+	free   []*Txn // reset readers, to be renewed
+	active int    // readers and updates in flight
+	closed bool
+	idle   sync.Cond // active became 0
+
+	stop chan struct{} // ends the reader check
+	done chan struct{} // it has ended
+}
+
+// Open opens the environment in dir, and makes it when there is none. The
+// directory is created with mode 0700, the files with 0600, and both are
+// synced into their directories before Open returns.
+//
+// An environment of another kind fails with [ErrForeign], one of a newer format
+// with a [*FormatError]. LMDB forbids to open a directory twice in a process:
+// take its [Lock] first.
+func Open(dir string, o Options) (*Env, error) {
+	if o.Kind == "" || o.Format == 0 {
+		return nil, errors.New("lmdbenv: options need a kind and a format")
+	}
+	if !o.ReadOnly {
+		if err := MkdirAll(dir); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := openRaw(dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("open LMDB in %q: %w", dir, err)
+	}
+	e := &Env{dir: dir, env: raw, slots: make(chan struct{}, ownReaders), stop: make(chan struct{}), done: make(chan struct{})}
+	e.idle.L = &e.mu
+	err = e.checkMeta(o)
+	if err == nil && e.created {
+		err = SyncDir(dir)
+	}
+	if err != nil {
+		close(e.done)
+		return nil, errors.Join(err, e.Close())
+	}
+	go e.checkReaders(orDefault(o.ReaderCheck, defaultReaderCheck))
+	return e, nil
+}
+
+func openRaw(dir string, o Options) (*lmdb.Env, error) {
+	raw, err := lmdb.NewEnv()
+	if err != nil {
+		return nil, err
+	}
+	var flags uint
+	if o.ReadOnly {
+		flags = lmdb.Readonly
+	}
+	err = errors.Join(
+		raw.SetMapSize(orDefault(o.MapSize, DefaultMapSize)),
+		raw.SetMaxDBs(orDefault(o.MaxDBs, defaultMaxDBs)),
+		raw.SetMaxReaders(maxReaders),
+	)
+	if err == nil {
+		err = raw.Open(dir, flags, 0o600)
+	}
+	if err != nil {
+		_ = raw.Close() // nothing was opened
+		return nil, err
+	}
+	return raw, nil
+}
+
+// Dir is the directory.
+func (e *Env) Dir() string { return e.dir }
+
+// Created reports whether this Open made the environment.
+func (e *Env) Created() bool { return e.created }
+
+// Meta is the database that also holds kind and format. The owner's keys must
+// differ from "kind" and "format".
+func (e *Env) Meta() DBI { return e.meta }
+
+// OpenDB returns the named database, which is made if it does not exist. The
+// handle stays valid until Close.
+func (e *Env) OpenDB(name string) (db DBI, err error) {
+	if db, err = e.openExisting(name); !IsNotFound(err) {
+		return db, err
+	}
+	err = e.Update(func(txn *Txn) error {
+		db, err = openDB(txn, name, true)
+		return err
+	})
+	return db, err
+}
+
+// openExisting commits its read transaction: a handle opened in one that ends
+// otherwise is closed with it.
+func (e *Env) openExisting(name string) (DBI, error) {
+	if err := e.enter(); err != nil {
+		return 0, err
+	}
+	defer e.leave()
+	txn, err := e.env.BeginTxn(nil, lmdb.Readonly)
+	if err != nil {
+		return 0, err
+	}
+	db, err := openDB(txn, name, false)
+	if err != nil {
+		txn.Abort()
+		return 0, err
+	}
+	return db, txn.Commit()
+}
+
+func openDB(txn *Txn, name string, create bool) (DBI, error) {
+	if create {
+		return txn.OpenDBI(name, lmdb.Create)
+	}
+	return txn.OpenDBI(name, 0)
+}
+
+// CommitError says that a commit failed after its first write: whether it is
+// there after a restart is not known.
+type CommitError struct{ Err error }
+
+func (e *CommitError) Error() string { return "commit: " + e.Err.Error() }
+func (e *CommitError) Unwrap() error { return e.Err }
+
+// Update runs fn in the environment's one write transaction and commits it,
+// fully synced, if fn returns nil. It locks the OS thread meanwhile. txn and
+// what it returned are not valid any more afterwards.
+//
+// A [*CommitError] means that the outcome is unknown; after any other error
+// nothing of the transaction was stored. A full disk is of the second kind.
+func (e *Env) Update(fn func(txn *Txn) error) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	txn, err := e.env.BeginTxn(nil, 0)
+	if err != nil {
+		return err
+	}
+	txn.RawRead = true
+	committing := false
+	defer func() {
+		if !committing {
+			txn.Abort()
+		}
+	}()
+	if err := fn(txn); err != nil {
+		return err
+	}
+	committing = true
+	if err := txn.Commit(); err != nil {
+		// LMDB writes the meta page last and stops for good when that write
+		// fails. If it still works, no space was for the pages before it.
+		if IsNoSpace(err) && e.works() {
+			return fmt.Errorf("commit: %w", err)
+		}
+		return &CommitError{Err: err}
+	}
+	return nil
+}
+
+func (e *Env) works() bool {
+	txn, err := e.env.BeginTxn(nil, lmdb.Readonly)
+	if err != nil {
+		return false
+	}
+	txn.Abort()
+	return true
+}
+
+// Sizes of an environment, in bytes.
+type Sizes struct {
+	// Used are the pages that were ever in use: the size of the data file.
+	Used int64
+	// Map is the address space reserved.
+	Map int64
+}
+
+// Sizes returns how large the environment is.
+func (e *Env) Sizes() (Sizes, error) {
+	if err := e.enter(); err != nil {
+		return Sizes{}, err
+	}
+	defer e.leave()
+	info, err := e.env.Info()
+	if err != nil {
+		return Sizes{}, err
+	}
+	return Sizes{Used: (info.LastPNO + 1) * int64(os.Getpagesize()), Map: info.MapSize}, nil
+}
+
+// Close waits for readers and updates in flight, refuses new ones and closes
+// the environment. A second Close does nothing.
+func (e *Env) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	for e.active > 0 {
+		e.idle.Wait()
+	}
+	for _, txn := range e.free {
+		txn.Abort()
+	}
+	e.free = nil
+	e.mu.Unlock()
+
+	close(e.stop)
+	<-e.done
+	return e.env.Close()
+}
+
+// enter keeps the environment open until leave.
+func (e *Env) enter() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return fmt.Errorf("%q: %w", e.dir, ErrClosed)
+	}
+	e.active++
+	return nil
+}
+
+func (e *Env) leave() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.active--; e.active == 0 {
+		e.idle.Broadcast()
+	}
+}
+
+func (e *Env) checkReaders(every time.Duration) {
+	defer close(e.done)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-e.stop:
+			return
+		case <-ticker.C:
+			// It fails only when the lock file is gone, which the next
+			// transaction reports better.
+			_, _ = e.env.ReaderCheck()
+		}
+	}
+}
+
+// MkdirAll creates a directory and its parents, each synced into its own.
+func MkdirAll(dir string) error {
+	if info, err := os.Stat(dir); err == nil {
+		if !info.IsDir() {
+			return fmt.Errorf("%q is not a directory", dir)
+		}
+		return nil
+	}
+	parent := filepath.Dir(filepath.Clean(dir))
+	if parent != dir {
+		if err := MkdirAll(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return SyncDir(parent)
+}
+
+// SyncDir makes the creation, renaming and removal of a directory's entries
+// durable.
+func SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+func orDefault[T int | int64 | time.Duration](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}

@@ -1,0 +1,87 @@
+//go:build cgo && unix
+
+package lmdbenv
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// LockFile is the name of the file that a directory's owner holds locked.
+const LockFile = "lock"
+
+// thisProcess tells this process from another one that has the same id in
+// another container.
+var thisProcess = rand.Text()
+
+// LockedError says who has a directory open.
+type LockedError struct {
+	Dir string
+	// PID is the owner's process id as it wrote it, "" when unreadable.
+	PID string
+	// Same is true when it is this very process.
+	Same bool
+}
+
+func (e *LockedError) Error() string {
+	switch {
+	case e.Same:
+		return fmt.Sprintf("%q is already open in this process: open it once and share it", e.Dir)
+	case e.PID == "":
+		return fmt.Sprintf("%q is in use by another process: stop it first", e.Dir)
+	default:
+		return fmt.Sprintf("%q is in use by process %s: stop it first", e.Dir, e.PID)
+	}
+}
+
+// Lock is the right to write to a directory.
+type Lock struct{ file *os.File }
+
+// LockDir takes the directory for this process, by a lock on its file "lock"
+// that the system drops when the process ends, however it ends. The file holds
+// the owner's process id. A directory that is taken fails with a
+// [*LockedError].
+func LockDir(dir string) (*Lock, error) {
+	file, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	switch err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		return nil, errors.Join(owner(dir, file), file.Close())
+	case err != nil:
+		return nil, errors.Join(fmt.Errorf("lock %q: %w", dir, err), file.Close())
+	}
+	content := fmt.Sprintf("%d %s\n", os.Getpid(), thisProcess)
+	if err := errors.Join(file.Truncate(0), writeAll(file, content)); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %q: %w", dir, err), file.Close())
+	}
+	return &Lock{file: file}, nil
+}
+
+// Unlock gives the directory up. The file stays: removing it could take the
+// lock of the next owner away.
+func (l *Lock) Unlock() error { return l.file.Close() }
+
+func writeAll(file *os.File, content string) error {
+	_, err := file.WriteAt([]byte(content), 0)
+	return err
+}
+
+func owner(dir string, file *os.File) error {
+	locked := &LockedError{Dir: dir}
+	content, err := io.ReadAll(io.LimitReader(file, 128))
+	if err != nil {
+		return locked
+	}
+	if fields := strings.Fields(string(content)); len(fields) == 2 {
+		locked.PID, locked.Same = fields[0], fields[1] == thisProcess
+	}
+	return locked
+}
