@@ -27,14 +27,39 @@ func (b *Binary) Compile(name string) (*Plan, error) {
 	}
 	c := compiler{binary: b, tables: make(map[int]*table)}
 	root := c.table(index)
-	for len(c.pending) > 0 {
-		next := c.pending[len(c.pending)-1]
-		c.pending = c.pending[:len(c.pending)-1]
+	for {
+		next, ok := c.next()
+		if !ok {
+			return &Plan{root: root, share: share}, nil
+		}
 		if err := c.fill(next); err != nil {
 			return nil, fmt.Errorf("table %q: %w", b.objects[next].Name(), err)
 		}
 	}
-	return &Plan{root: root, share: share}, nil
+}
+
+// CompileAll returns the plans of all tables by full name, and apart, what
+// [Binary.Compile] would say about those that cannot have one. When there is
+// such a table, plans of others that reach it must not be used.
+func (b *Binary) CompileAll() (plans map[string]*Plan, refused map[string]error) {
+	plans, refused = make(map[string]*Plan), make(map[string]error)
+	c := compiler{binary: b, tables: make(map[int]*table)}
+	for name, index := range b.byName {
+		if !b.objects[index].IsStruct() {
+			plans[name] = &Plan{root: c.table(index), share: share}
+		}
+	}
+	for {
+		next, ok := c.next()
+		if !ok {
+			return plans, refused
+		}
+		if err := c.fill(next); err != nil {
+			name := string(b.objects[next].Name())
+			delete(plans, name)
+			refused[name] = err
+		}
+	}
 }
 
 // compiler flattens the tables reachable from a root. Tables refer to each
@@ -53,6 +78,17 @@ func (c *compiler) table(index int) *table {
 	c.tables[index] = t
 	c.pending = append(c.pending, index)
 	return t
+}
+
+// next takes a table that has no fields yet.
+func (c *compiler) next() (index int, ok bool) {
+	if len(c.pending) == 0 {
+		return 0, false
+	}
+	last := len(c.pending) - 1
+	index = c.pending[last]
+	c.pending = c.pending[:last]
+	return index, true
 }
 
 func (c *compiler) fill(index int) error {

@@ -1,0 +1,201 @@
+package schema
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Set is the schemas that a process knows: for every type the current one,
+// which data without a fingerprint is taken for, and by fingerprint every
+// other that ever was. It grows only. All methods may be called at any time
+// from any goroutine; reading never waits.
+type Set struct {
+	growing sync.Mutex
+	now     atomic.Pointer[snapshot]
+}
+
+// snapshot is a state of a set, never changed once it is published.
+type snapshot struct {
+	schemas map[uint64]*Schema // by fingerprint
+	current map[string]*Schema // by type
+	wires   map[string]string  // types by wire name, see wireNames
+	tables  []*Table           // of current, sorted by name
+}
+
+// Load returns a set in which all sources are current. The error names the
+// source that cannot be parsed, or declares what another one declares already.
+func Load(sources ...Sources) (*Set, error) {
+	set := new(Set)
+	set.now.Store(&snapshot{
+		schemas: map[uint64]*Schema{},
+		current: map[string]*Schema{},
+		wires:   map[string]string{},
+	})
+	from := make(map[string]string)
+	for _, source := range slices.Concat(sources...) {
+		s, err := Parse(source.BFBS)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", source.Name, err)
+		}
+		for _, t := range s.Tables {
+			if known := set.now.Load().current[t.Name]; known != nil && known.Fingerprint != s.Fingerprint {
+				return nil, fmt.Errorf("%s: %q is declared in %s already, in another way", source.Name, t.Name, from[t.Name])
+			}
+			from[t.Name] = source.Name
+		}
+		if err := set.admit(s, true); err != nil {
+			return nil, fmt.Errorf("%s: %w", source.Name, err)
+		}
+	}
+	return set, nil
+}
+
+// Add parses a .bfbs and makes it the current schema of every type that it
+// declares. Types of an earlier version that it no longer declares stay
+// current as they were. The set is unchanged when there is an error, and when
+// this schema is current already.
+func (s *Set) Add(bfbs []byte) (*Schema, error) {
+	return s.parse(bfbs, true)
+}
+
+// Remember parses a .bfbs that wrote data in the past, and makes it known by
+// its fingerprint only: what is current does not change.
+func (s *Set) Remember(bfbs []byte) (*Schema, error) {
+	return s.parse(bfbs, false)
+}
+
+func (s *Set) parse(bfbs []byte, current bool) (*Schema, error) {
+	parsed, err := Parse(bfbs)
+	if err != nil {
+		return nil, err
+	}
+	return parsed, s.admit(parsed, current)
+}
+
+func (s *Set) admit(added *Schema, current bool) error {
+	s.growing.Lock()
+	defer s.growing.Unlock()
+	old := s.now.Load()
+	if known := old.schemas[added.Fingerprint]; known != nil && !bytes.Equal(known.BFBS, added.BFBS) {
+		return fmt.Errorf("schema: fingerprint %016x already belongs to another schema, of %q: change a comment or a name in one of them", added.Fingerprint, known.File)
+	}
+	next := &snapshot{
+		schemas: maps.Clone(old.schemas),
+		current: maps.Clone(old.current),
+		wires:   maps.Clone(old.wires),
+		tables:  old.tables,
+	}
+	next.schemas[added.Fingerprint] = added
+	if current {
+		if err := next.promote(added); err != nil {
+			return err
+		}
+	}
+	s.now.Store(next)
+	return nil
+}
+
+// promote makes added the current schema of its types.
+func (n *snapshot) promote(added *Schema) error {
+	for _, t := range added.Tables {
+		if old := n.current[t.Name]; old != nil {
+			for _, name := range wireNames(old.tables[t.Name]) {
+				delete(n.wires, name)
+			}
+		}
+		n.current[t.Name] = added
+	}
+	for _, t := range added.Tables {
+		for _, name := range wireNames(t) {
+			if other, ok := n.wires[name]; ok {
+				return fmt.Errorf("schema: %q has the same wire name as %q, %q: rename one, or set its attribute name", t.Name, other, name)
+			}
+			n.wires[name] = t.Name
+		}
+	}
+	n.tables = nil
+	for name, s := range n.current {
+		n.tables = append(n.tables, s.tables[name])
+	}
+	slices.SortFunc(n.tables, func(a, b *Table) int { return cmp.Compare(a.Name, b.Name) })
+	return nil
+}
+
+// Types returns the tables of all current schemas, whatever their role, sorted
+// by name. The slice is shared and must not be changed.
+func (s *Set) Types() []*Table {
+	return s.now.Load().tables
+}
+
+// Schemas returns all schemas of the set, current or not, by fingerprint.
+func (s *Set) Schemas() []*Schema {
+	schemas := slices.Collect(maps.Values(s.now.Load().schemas))
+	slices.SortFunc(schemas, func(a, b *Schema) int { return cmp.Compare(a.Fingerprint, b.Fingerprint) })
+	return schemas
+}
+
+// Lookup returns the current table of a type and the fingerprint of its schema.
+func (s *Set) Lookup(typ string) (t *Table, fingerprint uint64, ok bool) {
+	current := s.now.Load().current[typ]
+	if current == nil {
+		return nil, 0, false
+	}
+	return current.tables[typ], current.Fingerprint, true
+}
+
+// ByFingerprint returns the schema of that fingerprint, current or not.
+func (s *Set) ByFingerprint(fingerprint uint64) (*Schema, bool) {
+	schema, ok := s.now.Load().schemas[fingerprint]
+	return schema, ok
+}
+
+// find returns the schema that declares a type: that of the fingerprint, the
+// current one for 0.
+func (s *Set) find(typ string, fingerprint uint64) (*Schema, *Table) {
+	now := s.now.Load()
+	found := now.current[typ]
+	if fingerprint != 0 {
+		found = now.schemas[fingerprint]
+	}
+	if found == nil {
+		return nil, nil
+	}
+	return found, found.tables[typ]
+}
+
+// Verify accepts data when it is a buffer of that type, without size prefix, as
+// the schema of that fingerprint (0: the current one) declares it, and nothing
+// more: a field that this schema does not know is refused, because the bytes
+// are stored under its fingerprint and will be read, unchecked, by code of a
+// later schema that may know the field. The tags declared in the schema must
+// also come out legal.
+//
+// The error is a [*UnknownTypeError] or a [*verify.Error].
+func (s *Set) Verify(typ string, fingerprint uint64, data []byte) error {
+	schema, table := s.find(typ, fingerprint)
+	if table == nil {
+		return &UnknownTypeError{Type: typ, Fingerprint: fingerprint}
+	}
+	if err := schema.plans[typ].VerifyExact(data); err != nil {
+		return err
+	}
+	return checkTags(table, data)
+}
+
+// AppendTags appends to dst the tags "key:value" that the schema of that
+// fingerprint (0: the current one) declares for data, which [Set.Verify]
+// accepted with the same arguments: numbers in decimal, bools as true or
+// false, one tag for each string of a vector. An absent scalar that has a
+// default counts as its default; an absent or empty string gives no tag. Tags
+// that are in dst already are not repeated. For an unknown type it returns dst.
+func (s *Set) AppendTags(dst []string, typ string, fingerprint uint64, data []byte) []string {
+	if _, table := s.find(typ, fingerprint); table != nil {
+		return appendTags(dst, table, data)
+	}
+	return dst
+}
