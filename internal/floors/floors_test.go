@@ -125,6 +125,9 @@ func watch(t *testing.T) {
 		if d != nil && d.IsDir() && (d.Name() == ".git" || d.Name() == "node_modules") {
 			return fs.SkipDir
 		}
+		if errors.Is(err, fs.ErrNotExist) { // another test's scratch, gone meanwhile
+			return nil
+		}
 		return err
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 const standard = "std"
 
 // platforms are those that are supported; each may import other modules.
-var platforms = []string{"linux", "darwin", "windows"}
+var platforms = []string{"linux", "darwin"}
 
 // module is a dependency with the files that say how it is licensed.
 type module struct {
