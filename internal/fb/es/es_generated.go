@@ -6,7 +6,7 @@ import (
 	flatbuffers "github.com/google/flatbuffers/go"
 )
 
-/// The 128 bits of a ULID, as two big-endian halves.
+// The 128 bits of a ULID, as two big-endian halves.
 type Id struct {
 	_tab flatbuffers.Struct
 }
@@ -23,15 +23,9 @@ func (rcv *Id) Table() flatbuffers.Table {
 func (rcv *Id) Hi() uint64 {
 	return rcv._tab.GetUint64(rcv._tab.Pos + flatbuffers.UOffsetT(0))
 }
-func (rcv *Id) MutateHi(n uint64) bool {
-	return rcv._tab.MutateUint64(rcv._tab.Pos+flatbuffers.UOffsetT(0), n)
-}
 
 func (rcv *Id) Lo() uint64 {
 	return rcv._tab.GetUint64(rcv._tab.Pos + flatbuffers.UOffsetT(8))
-}
-func (rcv *Id) MutateLo(n uint64) bool {
-	return rcv._tab.MutateUint64(rcv._tab.Pos+flatbuffers.UOffsetT(8), n)
 }
 
 func CreateId(builder *flatbuffers.Builder, hi uint64, lo uint64) flatbuffers.UOffsetT {
@@ -40,7 +34,8 @@ func CreateId(builder *flatbuffers.Builder, hi uint64, lo uint64) flatbuffers.UO
 	builder.PrependUint64(hi)
 	return builder.Offset()
 }
-/// One free key and value of an event.
+
+// One free key and value of an event.
 type Meta struct {
 	_tab flatbuffers.Table
 }
@@ -104,7 +99,8 @@ func MetaAddValue(builder *flatbuffers.Builder, value flatbuffers.UOffsetT) {
 func MetaEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
-/// One event. Stored size-prefixed; its length is a multiple of 8.
+
+// One event. Stored size-prefixed; its length is a multiple of 8.
 type Event struct {
 	_tab flatbuffers.Table
 }
@@ -173,20 +169,12 @@ func (rcv *Event) Position() uint64 {
 	return 0
 }
 
-func (rcv *Event) MutatePosition(n uint64) bool {
-	return rcv._tab.MutateUint64Slot(6, n)
-}
-
 func (rcv *Event) Version() uint64 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(8))
 	if o != 0 {
 		return rcv._tab.GetUint64(o + rcv._tab.Pos)
 	}
 	return 0
-}
-
-func (rcv *Event) MutateVersion(n uint64) bool {
-	return rcv._tab.MutateUint64Slot(8, n)
 }
 
 func (rcv *Event) Stream() []byte {
@@ -213,10 +201,6 @@ func (rcv *Event) Schema() uint64 {
 	return 0
 }
 
-func (rcv *Event) MutateSchema(n uint64) bool {
-	return rcv._tab.MutateUint64Slot(14, n)
-}
-
 func (rcv *Event) Tags(j int) []byte {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(16))
 	if o != 0 {
@@ -234,7 +218,7 @@ func (rcv *Event) TagsLength() int {
 	return 0
 }
 
-/// A finished FlatBuffer of `type`, without size prefix, aligned to 8.
+// A finished FlatBuffer of `type`, without size prefix, aligned to 8.
 func (rcv *Event) Data(j int) byte {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(18))
 	if o != 0 {
@@ -258,16 +242,6 @@ func (rcv *Event) DataBytes() []byte {
 		return rcv._tab.ByteVector(o + rcv._tab.Pos)
 	}
 	return nil
-}
-
-/// A finished FlatBuffer of `type`, without size prefix, aligned to 8.
-func (rcv *Event) MutateData(j int, n byte) bool {
-	o := flatbuffers.UOffsetT(rcv._tab.Offset(18))
-	if o != 0 {
-		a := rcv._tab.Vector(o)
-		return rcv._tab.MutateByte(a+flatbuffers.UOffsetT(j*1), n)
-	}
-	return false
 }
 
 func (rcv *Event) Causation(obj *Id) *Id {
@@ -316,7 +290,7 @@ func (rcv *Event) MetadataLength() int {
 	return 0
 }
 
-/// CRC-32C (Castagnoli) over the record, prefix included, these four bytes excluded.
+// CRC-32C (Castagnoli) over the record, prefix included, these four bytes excluded.
 func (rcv *Event) Checksum() uint32 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(26))
 	if o != 0 {
@@ -325,12 +299,7 @@ func (rcv *Event) Checksum() uint32 {
 	return 0
 }
 
-/// CRC-32C (Castagnoli) over the record, prefix included, these four bytes excluded.
-func (rcv *Event) MutateChecksum(n uint32) bool {
-	return rcv._tab.MutateUint32Slot(26, n)
-}
-
-/// Place in its append: the append's first position is position - batch_seq.
+// Place in its append: the append's first position is position - batch_seq.
 func (rcv *Event) BatchSeq() uint32 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(28))
 	if o != 0 {
@@ -339,21 +308,12 @@ func (rcv *Event) BatchSeq() uint32 {
 	return 0
 }
 
-/// Place in its append: the append's first position is position - batch_seq.
-func (rcv *Event) MutateBatchSeq(n uint32) bool {
-	return rcv._tab.MutateUint32Slot(28, n)
-}
-
 func (rcv *Event) BatchSize() uint32 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(30))
 	if o != 0 {
 		return rcv._tab.GetUint32(o + rcv._tab.Pos)
 	}
 	return 0
-}
-
-func (rcv *Event) MutateBatchSize(n uint32) bool {
-	return rcv._tab.MutateUint32Slot(30, n)
 }
 
 func (rcv *Event) BatchKey() []byte {

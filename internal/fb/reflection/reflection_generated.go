@@ -86,7 +86,7 @@ func (v BaseType) String() string {
 	return "BaseType(" + strconv.FormatInt(int64(v), 10) + ")"
 }
 
-/// New schema language features that are not supported by old code generators.
+// New schema language features that are not supported by old code generators.
 type AdvancedFeatures uint64
 
 const (
@@ -160,20 +160,12 @@ func (rcv *Type) BaseType() BaseType {
 	return 0
 }
 
-func (rcv *Type) MutateBaseType(n BaseType) bool {
-	return rcv._tab.MutateInt8Slot(4, int8(n))
-}
-
 func (rcv *Type) Element() BaseType {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(6))
 	if o != 0 {
 		return BaseType(rcv._tab.GetInt8(o + rcv._tab.Pos))
 	}
 	return 0
-}
-
-func (rcv *Type) MutateElement(n BaseType) bool {
-	return rcv._tab.MutateInt8Slot(6, int8(n))
 }
 
 func (rcv *Type) Index() int32 {
@@ -184,10 +176,6 @@ func (rcv *Type) Index() int32 {
 	return -1
 }
 
-func (rcv *Type) MutateIndex(n int32) bool {
-	return rcv._tab.MutateInt32Slot(8, n)
-}
-
 func (rcv *Type) FixedLength() uint16 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(10))
 	if o != 0 {
@@ -196,11 +184,7 @@ func (rcv *Type) FixedLength() uint16 {
 	return 0
 }
 
-func (rcv *Type) MutateFixedLength(n uint16) bool {
-	return rcv._tab.MutateUint16Slot(10, n)
-}
-
-/// The size (octets) of the `base_type` field.
+// The size (octets) of the `base_type` field.
 func (rcv *Type) BaseSize() uint32 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(12))
 	if o != 0 {
@@ -209,23 +193,13 @@ func (rcv *Type) BaseSize() uint32 {
 	return 4
 }
 
-/// The size (octets) of the `base_type` field.
-func (rcv *Type) MutateBaseSize(n uint32) bool {
-	return rcv._tab.MutateUint32Slot(12, n)
-}
-
-/// The size (octets) of the `element` field, if present.
+// The size (octets) of the `element` field, if present.
 func (rcv *Type) ElementSize() uint32 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(14))
 	if o != 0 {
 		return rcv._tab.GetUint32(o + rcv._tab.Pos)
 	}
 	return 0
-}
-
-/// The size (octets) of the `element` field, if present.
-func (rcv *Type) MutateElementSize(n uint32) bool {
-	return rcv._tab.MutateUint32Slot(14, n)
 }
 
 func TypeStart(builder *flatbuffers.Builder) {
@@ -252,6 +226,7 @@ func TypeAddElementSize(builder *flatbuffers.Builder, elementSize uint32) {
 func TypeEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
+
 type KeyValue struct {
 	_tab flatbuffers.Table
 }
@@ -347,6 +322,7 @@ func KeyValueAddValue(builder *flatbuffers.Builder, value flatbuffers.UOffsetT) 
 func KeyValueEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
+
 type EnumVal struct {
 	_tab flatbuffers.Table
 }
@@ -396,10 +372,6 @@ func (rcv *EnumVal) Value() int64 {
 		return rcv._tab.GetInt64(o + rcv._tab.Pos)
 	}
 	return 0
-}
-
-func (rcv *EnumVal) MutateValue(n int64) bool {
-	return rcv._tab.MutateInt64Slot(6, n)
 }
 
 func EnumValKeyCompare(o1, o2 flatbuffers.UOffsetT, buf []byte) bool {
@@ -525,6 +497,7 @@ func EnumValStartAttributesVector(builder *flatbuffers.Builder, numElems int) fl
 func EnumValEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
+
 type Enum struct {
 	_tab flatbuffers.Table
 }
@@ -637,10 +610,6 @@ func (rcv *Enum) IsUnion() bool {
 	return false
 }
 
-func (rcv *Enum) MutateIsUnion(n bool) bool {
-	return rcv._tab.MutateBoolSlot(8, n)
-}
-
 func (rcv *Enum) UnderlyingType(obj *Type) *Type {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(10))
 	if o != 0 {
@@ -700,7 +669,7 @@ func (rcv *Enum) DocumentationLength() int {
 	return 0
 }
 
-/// File that this Enum is declared in.
+// File that this Enum is declared in.
 func (rcv *Enum) DeclarationFile() []byte {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(16))
 	if o != 0 {
@@ -709,7 +678,7 @@ func (rcv *Enum) DeclarationFile() []byte {
 	return nil
 }
 
-/// File that this Enum is declared in.
+// File that this Enum is declared in.
 func EnumStart(builder *flatbuffers.Builder) {
 	builder.StartObject(7)
 }
@@ -746,6 +715,7 @@ func EnumAddDeclarationFile(builder *flatbuffers.Builder, declarationFile flatbu
 func EnumEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
+
 type Field struct {
 	_tab flatbuffers.Table
 }
@@ -842,20 +812,12 @@ func (rcv *Field) Id() uint16 {
 	return 0
 }
 
-func (rcv *Field) MutateId(n uint16) bool {
-	return rcv._tab.MutateUint16Slot(8, n)
-}
-
 func (rcv *Field) Offset() uint16 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(10))
 	if o != 0 {
 		return rcv._tab.GetUint16(o + rcv._tab.Pos)
 	}
 	return 0
-}
-
-func (rcv *Field) MutateOffset(n uint16) bool {
-	return rcv._tab.MutateUint16Slot(10, n)
 }
 
 func (rcv *Field) DefaultInteger() int64 {
@@ -866,20 +828,12 @@ func (rcv *Field) DefaultInteger() int64 {
 	return 0
 }
 
-func (rcv *Field) MutateDefaultInteger(n int64) bool {
-	return rcv._tab.MutateInt64Slot(12, n)
-}
-
 func (rcv *Field) DefaultReal() float64 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(14))
 	if o != 0 {
 		return rcv._tab.GetFloat64(o + rcv._tab.Pos)
 	}
 	return 0.0
-}
-
-func (rcv *Field) MutateDefaultReal(n float64) bool {
-	return rcv._tab.MutateFloat64Slot(14, n)
 }
 
 func (rcv *Field) Deprecated() bool {
@@ -890,10 +844,6 @@ func (rcv *Field) Deprecated() bool {
 	return false
 }
 
-func (rcv *Field) MutateDeprecated(n bool) bool {
-	return rcv._tab.MutateBoolSlot(16, n)
-}
-
 func (rcv *Field) Required() bool {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(18))
 	if o != 0 {
@@ -902,20 +852,12 @@ func (rcv *Field) Required() bool {
 	return false
 }
 
-func (rcv *Field) MutateRequired(n bool) bool {
-	return rcv._tab.MutateBoolSlot(18, n)
-}
-
 func (rcv *Field) Key() bool {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(20))
 	if o != 0 {
 		return rcv._tab.GetBool(o + rcv._tab.Pos)
 	}
 	return false
-}
-
-func (rcv *Field) MutateKey(n bool) bool {
-	return rcv._tab.MutateBoolSlot(20, n)
 }
 
 func (rcv *Field) Attributes(obj *KeyValue, j int) bool {
@@ -972,11 +914,7 @@ func (rcv *Field) Optional() bool {
 	return false
 }
 
-func (rcv *Field) MutateOptional(n bool) bool {
-	return rcv._tab.MutateBoolSlot(26, n)
-}
-
-/// Number of padding octets to always add after this field. Structs only.
+// Number of padding octets to always add after this field. Structs only.
 func (rcv *Field) Padding() uint16 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(28))
 	if o != 0 {
@@ -985,23 +923,13 @@ func (rcv *Field) Padding() uint16 {
 	return 0
 }
 
-/// Number of padding octets to always add after this field. Structs only.
-func (rcv *Field) MutatePadding(n uint16) bool {
-	return rcv._tab.MutateUint16Slot(28, n)
-}
-
-/// If the field uses 64-bit offsets.
+// If the field uses 64-bit offsets.
 func (rcv *Field) Offset64() bool {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(30))
 	if o != 0 {
 		return rcv._tab.GetBool(o + rcv._tab.Pos)
 	}
 	return false
-}
-
-/// If the field uses 64-bit offsets.
-func (rcv *Field) MutateOffset64(n bool) bool {
-	return rcv._tab.MutateBoolSlot(30, n)
 }
 
 func FieldStart(builder *flatbuffers.Builder) {
@@ -1058,6 +986,7 @@ func FieldAddOffset64(builder *flatbuffers.Builder, offset64 bool) {
 func FieldEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
+
 type Object struct {
 	_tab flatbuffers.Table
 }
@@ -1170,10 +1099,6 @@ func (rcv *Object) IsStruct() bool {
 	return false
 }
 
-func (rcv *Object) MutateIsStruct(n bool) bool {
-	return rcv._tab.MutateBoolSlot(8, n)
-}
-
 func (rcv *Object) Minalign() int32 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(10))
 	if o != 0 {
@@ -1182,20 +1107,12 @@ func (rcv *Object) Minalign() int32 {
 	return 0
 }
 
-func (rcv *Object) MutateMinalign(n int32) bool {
-	return rcv._tab.MutateInt32Slot(10, n)
-}
-
 func (rcv *Object) Bytesize() int32 {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(12))
 	if o != 0 {
 		return rcv._tab.GetInt32(o + rcv._tab.Pos)
 	}
 	return 0
-}
-
-func (rcv *Object) MutateBytesize(n int32) bool {
-	return rcv._tab.MutateInt32Slot(12, n)
 }
 
 func (rcv *Object) Attributes(obj *KeyValue, j int) bool {
@@ -1244,7 +1161,7 @@ func (rcv *Object) DocumentationLength() int {
 	return 0
 }
 
-/// File that this Object is declared in.
+// File that this Object is declared in.
 func (rcv *Object) DeclarationFile() []byte {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(18))
 	if o != 0 {
@@ -1253,7 +1170,7 @@ func (rcv *Object) DeclarationFile() []byte {
 	return nil
 }
 
-/// File that this Object is declared in.
+// File that this Object is declared in.
 func ObjectStart(builder *flatbuffers.Builder) {
 	builder.StartObject(8)
 }
@@ -1293,6 +1210,7 @@ func ObjectAddDeclarationFile(builder *flatbuffers.Builder, declarationFile flat
 func ObjectEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
+
 type RPCCall struct {
 	_tab flatbuffers.Table
 }
@@ -1467,6 +1385,7 @@ func RPCCallStartDocumentationVector(builder *flatbuffers.Builder, numElems int)
 func RPCCallEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
+
 type Service struct {
 	_tab flatbuffers.Table
 }
@@ -1617,7 +1536,7 @@ func (rcv *Service) DocumentationLength() int {
 	return 0
 }
 
-/// File that this Service is declared in.
+// File that this Service is declared in.
 func (rcv *Service) DeclarationFile() []byte {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(12))
 	if o != 0 {
@@ -1626,7 +1545,7 @@ func (rcv *Service) DeclarationFile() []byte {
 	return nil
 }
 
-/// File that this Service is declared in.
+// File that this Service is declared in.
 func ServiceStart(builder *flatbuffers.Builder) {
 	builder.StartObject(5)
 }
@@ -1657,9 +1576,10 @@ func ServiceAddDeclarationFile(builder *flatbuffers.Builder, declarationFile fla
 func ServiceEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
-/// File specific information.
-/// Symbols declared within a file may be recovered by iterating over all
-/// symbols and examining the `declaration_file` field.
+
+// File specific information.
+// Symbols declared within a file may be recovered by iterating over all
+// symbols and examining the `declaration_file` field.
 type SchemaFile struct {
 	_tab flatbuffers.Table
 }
@@ -1695,7 +1615,7 @@ func (rcv *SchemaFile) Table() flatbuffers.Table {
 	return rcv._tab
 }
 
-/// Filename, relative to project root.
+// Filename, relative to project root.
 func (rcv *SchemaFile) Filename() []byte {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(4))
 	if o != 0 {
@@ -1704,7 +1624,7 @@ func (rcv *SchemaFile) Filename() []byte {
 	return nil
 }
 
-/// Filename, relative to project root.
+// Filename, relative to project root.
 func SchemaFileKeyCompare(o1, o2 flatbuffers.UOffsetT, buf []byte) bool {
 	obj1 := &SchemaFile{}
 	obj2 := &SchemaFile{}
@@ -1737,7 +1657,7 @@ func (rcv *SchemaFile) LookupByKey(key string, vectorLocation flatbuffers.UOffse
 	return false
 }
 
-/// Names of included files, relative to project root.
+// Names of included files, relative to project root.
 func (rcv *SchemaFile) IncludedFilenames(j int) []byte {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(6))
 	if o != 0 {
@@ -1755,7 +1675,7 @@ func (rcv *SchemaFile) IncludedFilenamesLength() int {
 	return 0
 }
 
-/// Names of included files, relative to project root.
+// Names of included files, relative to project root.
 func SchemaFileStart(builder *flatbuffers.Builder) {
 	builder.StartObject(2)
 }
@@ -1771,6 +1691,7 @@ func SchemaFileStartIncludedFilenamesVector(builder *flatbuffers.Builder, numEle
 func SchemaFileEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
 }
+
 type Schema struct {
 	_tab flatbuffers.Table
 }
@@ -1942,12 +1863,8 @@ func (rcv *Schema) AdvancedFeatures() AdvancedFeatures {
 	return 0
 }
 
-func (rcv *Schema) MutateAdvancedFeatures(n AdvancedFeatures) bool {
-	return rcv._tab.MutateUint64Slot(16, uint64(n))
-}
-
-/// All the files used in this compilation. Files are relative to where
-/// flatc was invoked.
+// All the files used in this compilation. Files are relative to where
+// flatc was invoked.
 func (rcv *Schema) FbsFiles(obj *SchemaFile, j int) bool {
 	o := flatbuffers.UOffsetT(rcv._tab.Offset(18))
 	if o != 0 {
@@ -1977,8 +1894,8 @@ func (rcv *Schema) FbsFilesLength() int {
 	return 0
 }
 
-/// All the files used in this compilation. Files are relative to where
-/// flatc was invoked.
+// All the files used in this compilation. Files are relative to where
+// flatc was invoked.
 func SchemaStart(builder *flatbuffers.Builder) {
 	builder.StartObject(8)
 }
