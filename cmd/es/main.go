@@ -1,0 +1,74 @@
+// Command es is Verbatim's tool. See es --help.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// commands is the command line: one field a command, one file a command.
+type commands struct {
+	Generate generateCommand `cmd:"" help:"Write typed Go for FlatBuffers schemas."`
+}
+
+const description = `Tools for Verbatim event stores and their schemas.
+
+Results go to stdout, everything else to stderr. The exit status is 0 when the
+command did what it was asked for, 1 when it could not, 2 when the command line
+makes no sense.`
+
+// console is where a command reads and writes.
+type console struct {
+	ctx            context.Context
+	stdout, stderr io.Writer
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run executes one command line and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c commands
+	status := -1
+	parser, err := kong.New(&c,
+		kong.Name("es"), kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { status = code }), // --help
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong, which every test would show
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if status >= 0 {
+		return status
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "es: %v (es --help tells more)\n", err)
+		return 2
+	}
+	err = parsed.Run(&console{ctx: ctx, stdout: stdout, stderr: stderr})
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(stderr, "es: interrupted")
+	default:
+		fmt.Fprintf(stderr, "es: %v\n", err)
+	}
+	return 1
+}

@@ -1,0 +1,3 @@
+package bank
+
+//go:generate go run github.com/verbatim-es/verbatim/cmd/es generate bank.fbs

@@ -1,0 +1,19 @@
+// Package codegen turns .fbs files into the typed Go that programs are written
+// against: events, commands, state and views of one namespace, on top of
+// flatc's low-level output.
+//
+// For a schema of namespace bank.account, [Generate] makes three packages:
+//
+//	account               events, commands, state, decider, handler; no cgo
+//	account/accountview   view rows, projectors, lookups; only if there are views
+//	account/internal/fb   flatc's own output, out of users' reach, without mutators
+//
+// The output depends on the schema's text, the flatc version and the generator
+// alone: not on time, paths, locale or environment. What the generator can't
+// do, or what would not compile, it refuses before it writes anything, with all
+// [Problems] at once and the line each is on.
+package codegen
+
+// api is the number of the generated code's agreement with the runtime; see
+// flat.GeneratedForAPI1ElseRunEsGenerate.
+const api = 1

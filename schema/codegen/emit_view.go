@@ -1,0 +1,143 @@
+package codegen
+
+import (
+	"fmt"
+
+	"github.com/verbatim-es/verbatim/schema"
+)
+
+// emitViews writes the package of views.
+func (u *unit) emitViews() ([]byte, error) {
+	e := &emitter{unit: u, qualifier: u.name + ".", isView: true}
+	e.doc(nil, "This line fails to compile where this file and the module's version do not fit.")
+	e.p("const _ = flat.GeneratedForAPI%dElseRunEsGenerate\n", api)
+	for _, t := range u.views {
+		e.declareRow(t)
+		e.declareTx(t)
+		e.declareProjector(t)
+		e.declareLookup(t)
+	}
+	e.structConversions(u.views)
+	doc := fmt.Sprintf("Package %sview is the views of namespace %s of %s: their rows, the projectors\n"+
+		"that write them, and their lookups. It is apart from package %s because views\n"+
+		"live in LMDB, which needs cgo.", u.name, u.namespace, u.file, u.name)
+	return e.goFile(doc, map[string]string{
+		"fmt": "", "iter": "", "slices": "",
+		"github.com/google/flatbuffers/go":            "flatbuffers",
+		"github.com/verbatim-es/verbatim/event":       "",
+		"github.com/verbatim-es/verbatim/projection":  "",
+		"github.com/verbatim-es/verbatim/schema/flat": "",
+		u.importPath:                  "",
+		u.importPath + "/internal/fb": "",
+	})
+}
+
+// declareRow writes a view's row, plain and in place.
+func (e *emitter) declareRow(t *schema.Table) {
+	name := base(t.Name)
+	e.doc(t.Doc, "%s is a row of view %s, as it is written.", name, t.View)
+	e.plainStruct(name, t.Fields)
+	e.doc(nil, "%sRow is a stored row, read in place. It and all that comes from it are valid\nas long as the transaction it was read in.", name)
+	e.p("type %sRow struct{ t fb.%s }\n", name, name)
+	e.doc(nil, "Bytes is the row as stored, a size-prefixed FlatBuffer.")
+	e.p("func (r %sRow) Bytes() []byte { return flat.Bytes(r.t.Table().Bytes) }\n", name)
+	e.accessors(name+"Row", t, "the row")
+	e.p("func root%s(row []byte) (r %sRow) {", name, name)
+	e.p("r.t.Init(row, flatbuffers.SizeUint32+flatbuffers.GetUOffsetT(row[flatbuffers.SizeUint32:]))")
+	e.p("return r\n}\n")
+	e.p("func build%s(v *%s) []byte {", name, name)
+	e.p("b := flat.Get()")
+	e.p("return flat.FinishSizePrefixed(b, write%s(b, v))", name)
+	e.p("}\n")
+	e.p("func write%s(b *flatbuffers.Builder, v *%s) flatbuffers.UOffsetT {", name, name)
+	e.writeTable(t, func(f *schema.Field) string { return "v." + camel(f.Name) })
+	e.p("}\n")
+	e.plainCopy(t)
+}
+
+// plainCopy writes the function that takes a stored row apart for Update.
+func (e *emitter) plainCopy(t *schema.Table) {
+	name := base(t.Name)
+	e.p("func (r %sRow) plain() (v %s) {", name, name)
+	for _, f := range t.Fields {
+		field := camel(f.Name)
+		switch s := shapeOf(f); {
+		case s > octets:
+			e.p("v.%s = slices.Collect(r.%s())", field, field)
+		case nullable(f), s == structure && !f.Required:
+			e.p("if x, ok := r.%s(); ok {", field)
+			e.p("v.%s = &x", field)
+			e.p("}")
+		default:
+			e.p("v.%s = r.%s()", field, field)
+		}
+	}
+	e.p("return v\n}\n")
+}
+
+func (e *emitter) declareTx(t *schema.Table) {
+	name, view := base(t.Name), camel(t.View)
+	key := t.Key
+	param := parameter(key.Name)
+	keyed := param + " " + e.elem(key)
+	e.doc(nil, "%sTx writes view %s for one event. It is valid while the projector's method\nruns.", view, t.View)
+	e.p("type %sTx struct{ *projection.Tx }\n", view)
+	e.doc(nil, "Get returns the row of that key, with what the transaction has changed so far.")
+	e.p("func (tx %sTx) Get(%s) (%sRow, bool, error) {", view, keyed, name)
+	e.p("row, ok, err := tx.Tx.Get(%s)", e.columnValue(key, param))
+	e.p("if !ok || err != nil {")
+	e.p("return %sRow{}, false, err", name)
+	e.p("}")
+	e.p("return root%s(row), true, nil", name)
+	e.p("}\n")
+	e.doc(nil, "Put stores the row, in the place of another of the same key.")
+	e.p("func (tx %sTx) Put(row %s) error { return tx.Tx.Put(build%s(&row)) }\n", view, name, name)
+	e.doc(nil, "Update changes the row of that key, which must exist. Strings and slices that\nchange leaves alone are still those of the stored row: valid until it returns.")
+	e.p("func (tx %sTx) Update(%s, change func(*%s)) error {", view, keyed, name)
+	e.p("row, ok, err := tx.Get(%s)", param)
+	e.p("if err != nil {")
+	e.p("return err")
+	e.p("}")
+	e.p("if !ok {")
+	e.p("return &event.UnknownError{Kind: %q, Name: fmt.Sprint(%s)}", "row of view "+t.View, param)
+	e.p("}")
+	e.p("v := row.plain()")
+	e.p("change(&v)")
+	e.p("return tx.Put(v)")
+	e.p("}\n")
+	e.doc(nil, "Delete removes the row of that key, if there is one.")
+	e.p("func (tx %sTx) Delete(%s) error { return tx.Tx.Delete(%s) }\n", view, keyed, e.columnValue(key, param))
+}
+
+func (e *emitter) declareProjector(t *schema.Table) {
+	view := camel(t.View)
+	e.doc(nil, "%sProjector keeps view %s: one method for each event of %s, called in the\norder of the log, exactly once for each version of the view. A method depends on\nnothing but its arguments. An error parks the view at that event.", view, t.View, t.Namespace)
+	e.p("type %sProjector interface {", view)
+	for _, ev := range e.events {
+		e.p("On%s(tx %sTx, at event.Event, e %s.%s) error", base(ev.Name), view, e.name, base(ev.Name))
+	}
+	e.p("}\n")
+	e.doc(nil, "%s defines view %s, version %s, kept by p.", view, t.View, t.Version)
+	e.p("func %s(p %sProjector) projection.Definition {", view, view)
+	e.p("return projection.Definition{")
+	e.p("Table: %q,", t.Name)
+	e.p("Schema: %s.Schema,", e.name)
+	e.p("Types: []string{")
+	for _, ev := range e.events {
+		e.p("%s.%sType,", e.name, base(ev.Name))
+	}
+	e.p("},")
+	e.p("Apply: func(tx *projection.Tx, ev event.Event) error {")
+	e.p("switch ev.Type() {")
+	for _, ev := range e.events {
+		name := base(ev.Name)
+		e.p("case %s.%sType:", e.name, name)
+		e.p("e, _ := %s.As%s(ev)", e.name, name)
+		e.p("return p.On%s(%sTx{tx}, ev, e)", name, view)
+	}
+	e.p("}")
+	e.p("return &event.UnknownError{Kind: \"event\", Name: ev.Type()}")
+	e.p("},")
+	e.p("}")
+	e.p("}\n")
+}

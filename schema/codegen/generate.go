@@ -1,0 +1,235 @@
+package codegen
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/flatc"
+)
+
+// Options for [Generate].
+type Options struct {
+	// Out is the directory below which the packages are written; "" is each
+	// schema's own.
+	Out string
+
+	// Warn is told what flatc warns of; nil is silence.
+	Warn io.Writer
+}
+
+// File is one file of generated output.
+type File struct {
+	Path    string
+	Content []byte // nil: there must be no such file
+}
+
+// unit is one schema on its way to becoming packages.
+type unit struct {
+	file         string // its base name
+	name         string // of the package
+	namespace    string
+	importPath   string
+	flatcVersion string
+	bfbs         []byte // without comments: what is embedded and fingerprinted
+	fingerprint  uint64
+	low          []byte // flatc's Go
+
+	state                          *schema.Table // nil if there is none
+	parts, events, commands, views []*schema.Table
+	structs                        []*schema.Struct
+	enums                          []*schema.Enum
+}
+
+// Generate compiles the schemas at paths and returns the files of their
+// packages, sorted by path; it writes nothing outside a temporary directory.
+// See the package's documentation for what is in them.
+//
+// What is wrong with the schemas is the error: [Problems] where the generator
+// refuses something, a [*flatc.Error] where flatc does, several joined.
+func Generate(ctx context.Context, compiler *flatc.Compiler, o Options, paths ...string) ([]File, error) {
+	var files []File
+	var errs []error
+	from := map[string]string{}
+	for _, path := range paths {
+		made, err := generate(ctx, compiler, o, path)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			errs = append(errs, err)
+			continue
+		}
+		for _, f := range made {
+			if other, ok := from[f.Path]; ok && other != path {
+				errs = append(errs, Problems{{File: path, Message: fmt.Sprintf("generates the same package as %s (%s)", other, filepath.Dir(f.Path)), Hint: "one namespace, one file"}})
+				break
+			}
+			from[f.Path] = path
+		}
+		files = append(files, made...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(files, func(a, b File) int { return bytes.Compare([]byte(a.Path), []byte(b.Path)) })
+	return files, nil
+}
+
+func generate(ctx context.Context, compiler *flatc.Compiler, o Options, path string) ([]File, error) {
+	dir, err := os.MkdirTemp("", "es-generate-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	// flatc reports paths without symbolic links.
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, err
+	}
+	stage, err := newStage(filepath.Join(dir, "schema"), path)
+	if err != nil {
+		return nil, err
+	}
+	u, err := compile(ctx, compiler, o, stage, dir)
+	if err != nil {
+		return nil, err
+	}
+	out := o.Out
+	if out == "" {
+		out = filepath.Dir(path)
+	}
+	out = filepath.Join(out, u.name)
+	if u.importPath, err = importPath(ctx, out); err != nil {
+		return nil, err
+	}
+	return u.emit(out)
+}
+
+// compile runs flatc and builds the model of what it made.
+func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *stage, dir string) (*unit, error) {
+	run := func(warn io.Writer, args ...string) error {
+		args = append([]string{"--require-explicit-ids", "-I", stage.dir}, args...)
+		err := compiler.Run(ctx, stage.dir, warn, append(args, stage.name)...)
+		if refused := (*flatc.Error)(nil); errors.As(err, &refused) {
+			return &flatc.Error{Message: stage.inOriginalPaths(refused.Message)}
+		}
+		return err
+	}
+	binary := func(out string, extra ...string) ([]byte, error) {
+		out = filepath.Join(dir, out)
+		args := append([]string{"--schema", "-b", "--bfbs-builtins", "--bfbs-filenames", stage.dir, "-o", out}, extra...)
+		var warn io.Writer
+		if len(extra) == 0 {
+			warn = o.Warn
+		}
+		if err := run(warn, args...); err != nil {
+			return nil, err
+		}
+		return os.ReadFile(filepath.Join(out, trimExt(stage.name)+".bfbs"))
+	}
+	bfbs, err := binary("plain")
+	if err != nil {
+		return nil, err
+	}
+	if problems := lint(stage.main); problems != nil {
+		return nil, problems
+	}
+	commented, err := binary("commented", "--bfbs-comments")
+	if err != nil {
+		return nil, err
+	}
+	if err := run(nil, "--go", "--gen-onefile", "--go-namespace", "fb", "-o", filepath.Join(dir, "go")); err != nil {
+		return nil, err
+	}
+	low, err := os.ReadFile(filepath.Join(dir, "go", trimExt(stage.name)+"_generated.go"))
+	if err != nil {
+		return nil, err
+	}
+	if low, err = flatc.TidyGo(low); err != nil {
+		return nil, stage.main.inDuplicates(err)
+	}
+	plain, err := schema.Parse(bfbs)
+	if err != nil {
+		return nil, stage.main.inModelError(err)
+	}
+	model, err := schema.Parse(commented)
+	if err != nil {
+		return nil, stage.main.inModelError(err)
+	}
+	if problems := lintModel(stage.main, model); problems != nil {
+		return nil, problems
+	}
+	u := newUnit(stage.main, model)
+	u.file, u.flatcVersion = stage.name, compiler.Version
+	u.bfbs, u.fingerprint, u.low = bfbs, plain.Fingerprint, low
+	return u, nil
+}
+
+// newUnit sorts the model by what things are for, each kind in the order of the
+// file, which is the order a reader of the schema expects.
+func newUnit(src *source, model *schema.Schema) *unit {
+	u := &unit{namespace: src.namespace, name: base(src.namespace)}
+	for _, d := range src.decls {
+		switch d.kind {
+		case "table":
+			t, ok := model.Table(d.fullName())
+			if !ok {
+				continue
+			}
+			switch t.Role {
+			case schema.RoleAggregate:
+				u.state = t
+			case schema.RoleEvent:
+				u.events = append(u.events, t)
+			case schema.RoleCommand:
+				u.commands = append(u.commands, t)
+			case schema.RoleView:
+				u.views = append(u.views, t)
+			default:
+				u.parts = append(u.parts, t)
+			}
+		case "struct":
+			for _, s := range model.Structs {
+				if s.Name == d.fullName() {
+					u.structs = append(u.structs, s)
+				}
+			}
+		case "enum":
+			for _, e := range model.Enums {
+				if e.Name == d.fullName() {
+					u.enums = append(u.enums, e)
+				}
+			}
+		}
+	}
+	return u
+}
+
+// emit returns the files of the packages in directory out.
+func (u *unit) emit(out string) ([]File, error) {
+	typed, err := u.emitPackage()
+	if err != nil {
+		return nil, err
+	}
+	files := []File{
+		{filepath.Join(out, u.name+".bfbs"), u.bfbs},
+		{filepath.Join(out, u.name+".es.go"), typed},
+		{filepath.Join(out, "internal", "fb", "fb.go"), u.low},
+	}
+	// Without views, what an earlier version of the schema left behind goes.
+	var views []byte
+	if len(u.views) > 0 {
+		if views, err = u.emitViews(); err != nil {
+			return nil, err
+		}
+	}
+	return append(files, File{filepath.Join(out, u.name+"view", u.name+"view.es.go"), views}), nil
+}
+
+func trimExt(name string) string { return name[:len(name)-len(filepath.Ext(name))] }

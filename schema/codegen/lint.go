@@ -1,0 +1,375 @@
+package codegen
+
+import (
+	"errors"
+	"fmt"
+	"go/token"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/flatc"
+)
+
+var (
+	namespacePattern = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$`)
+	typePattern      = regexp.MustCompile(`^[A-Z][A-Za-z0-9_]*$`)
+	fieldPattern     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+)
+
+// linter collects what is wrong with a schema that flatc has accepted.
+type linter struct {
+	*source
+	byName   map[string]*decl // full and short names
+	problems Problems
+}
+
+// lint reports what the generator does not do and what would not compile.
+func lint(src *source) Problems {
+	l := &linter{source: src, byName: map[string]*decl{}}
+	for _, d := range src.decls {
+		l.byName[d.fullName()] = d
+		l.byName[d.name] = d
+	}
+	l.namespaces()
+	for _, rpc := range src.rpc {
+		l.report(rpc.line, fmt.Sprintf("rpc_service %s: services are not used here", rpc.name), "declare commands as tables with (command)")
+	}
+	for _, d := range src.decls {
+		l.decl(d)
+	}
+	l.packageNames()
+	return l.problems.sorted()
+}
+
+func (l *linter) report(line int, message, hint string) {
+	l.problems = append(l.problems, Problem{File: l.file, Line: line, Message: message, Hint: hint})
+}
+
+func (l *linter) namespaces() {
+	if len(l.decls) == 0 {
+		l.report(0, "declares nothing", "add a table with (event), (command), (aggregate) or (view)")
+		return
+	}
+	if l.namespace == "" || l.decls[0].namespace == "" {
+		l.report(l.decls[0].line, l.decls[0].name+" is declared in no namespace", `begin with "namespace yours.aggregate;"`)
+		return
+	}
+	first := l.spaces[0]
+	for _, space := range l.spaces[1:] {
+		if space.name != first.name {
+			l.report(space.line, fmt.Sprintf("a second namespace, %s beside %s", space.name, first.name), "give each namespace, which becomes a Go package, a file of its own")
+		}
+	}
+	switch name := base(first.name); {
+	case !namespacePattern.MatchString(first.name):
+		l.report(first.line, fmt.Sprintf("namespace %q is not in lower case", first.name), "it becomes a Go package and the topics of events: use a-z, 0-9, _ and dots")
+	case token.IsKeyword(name) || name == "main" || name == "internal" || name == "fb" || name == "es" || taken[name]:
+		l.report(first.line, fmt.Sprintf("namespace %s would make a Go package called %s", first.name, name), "choose another last component")
+	}
+}
+
+func (l *linter) decl(d *decl) {
+	switch {
+	case d.kind == "union":
+		l.report(d.line, fmt.Sprintf("union %s: unions are not supported", d.name), "declare an event or command for each of its members")
+		return
+	case !typePattern.MatchString(d.name):
+		l.report(d.line, fmt.Sprintf("%s %s does not begin with a capital letter", d.kind, d.name), "its name is a Go type's")
+	}
+	if n, err := strconv.Atoi(d.attrs["force_align"]); err == nil && n > 8 {
+		l.report(d.line, fmt.Sprintf("%s %s is aligned to %d bytes", d.kind, d.name, n), "records are aligned to 8: use force_align: 8 or less")
+	}
+	if d.kind == "enum" {
+		return
+	}
+	methods := methodsOf(d)
+	for _, f := range d.fields {
+		if l.field(d, f) {
+			l.problems = append(l.problems, l.accessors(methods, d, f)...)
+		}
+	}
+}
+
+// methodsOf begins a scope with the methods that every type of d has.
+func methodsOf(d *decl) *scope {
+	s := &scope{what: "type " + d.name}
+	s.declare("", "Init", "a method of flatc's", 0)
+	s.declare("", "Table", "a method of flatc's", 0)
+	if _, ok := d.attrs["view"]; ok {
+		s.declare("", "Bytes", "the row's method Bytes", 0)
+	}
+	return s
+}
+
+// field reports what a field may not be, and whether its name is usable.
+func (l *linter) field(d *decl, f *fieldDecl) bool {
+	name := d.name + "." + f.name
+	if !fieldPattern.MatchString(f.name) {
+		l.report(f.line, fmt.Sprintf("field %s does not begin with a letter", name), "its name is a Go method's")
+		return false
+	}
+	if _, ok := f.attrs["deprecated"]; ok {
+		return false
+	}
+	if f.array {
+		l.report(f.line, fmt.Sprintf("field %s is an array of fixed length", name), "FlatBuffers for Go has none: use a vector in a table, or single fields")
+	}
+	for attr, hint := range map[string]string{
+		"key":               "a view's primary key is marked pk; sorted vectors are not supported",
+		"nested_flatbuffer": "use a table, or bytes ([ubyte])",
+		"flexbuffer":        "use a table, or bytes ([ubyte])",
+		"offset64":          "a record has less than 16 MiB",
+		"vector64":          "a record has less than 16 MiB",
+	} {
+		if _, ok := f.attrs[attr]; ok {
+			l.report(f.line, fmt.Sprintf("field %s: attribute %s is not supported", name, attr), hint)
+		}
+	}
+	l.fieldType(d, f)
+	return true
+}
+
+// fieldType reports types from elsewhere and those that a view can't hold.
+func (l *linter) fieldType(d *decl, f *fieldDecl) {
+	if isBuiltin(f.typ) {
+		return
+	}
+	of, ok := l.byName[f.typ]
+	switch {
+	case !ok:
+		l.report(f.line, fmt.Sprintf("field %s.%s is a %s, which is not declared in this file", d.name, f.name, f.typ), "types of other files and namespaces can't be used: declare it here")
+	case of.kind == "union":
+		l.report(f.line, fmt.Sprintf("field %s.%s is a union", d.name, f.name), "unions are not supported")
+	case of.kind == "table" && hasRole(of):
+		l.report(f.line, fmt.Sprintf("field %s.%s is a %s, which is %s of its own", d.name, f.name, of.name, roleOf(of)), "declare a table without attribute for what they share")
+	case of.kind == "table" && roleOf(d) == "a view row":
+		l.report(f.line, fmt.Sprintf("field %s.%s is a table", d.name, f.name), "a view row holds scalars, strings, structs and vectors of scalars and strings")
+	case of.kind == "struct" && f.vector && roleOf(d) == "a view row":
+		l.report(f.line, fmt.Sprintf("field %s.%s is a vector of structs", d.name, f.name), "a view row holds scalars, strings, structs and vectors of scalars and strings")
+	case of.kind == "table" && l.requires(of, d, nil):
+		if _, required := f.attrs["required"]; required {
+			l.report(f.line, fmt.Sprintf("field %s.%s requires a %s, which requires a %s again", d.name, f.name, of.name, d.name), "no buffer can hold that: drop required from one of them")
+		}
+	}
+}
+
+// requires reports whether a value of from always contains one of target.
+func (l *linter) requires(from, target *decl, seen []*decl) bool {
+	if from == target {
+		return true
+	}
+	for _, d := range seen {
+		if d == from {
+			return false
+		}
+	}
+	for _, f := range from.fields {
+		of, ok := l.byName[f.typ]
+		if _, required := f.attrs["required"]; ok && required && !f.vector && of.kind == "table" &&
+			l.requires(of, target, append(seen, from)) {
+			return true
+		}
+	}
+	return false
+}
+
+// accessors declares the methods that a field becomes in either layer.
+func (l *linter) accessors(methods *scope, d *decl, f *fieldDecl) []Problem {
+	name, by := camel(f.name), fmt.Sprintf("field %s.%s", d.name, f.name)
+	names := []string{name}
+	if f.vector {
+		names = append(names, name+"Length", name+"Len", name+"At")
+		if of, ok := l.byName[f.typ]; f.typ == "ubyte" || f.typ == "uint8" || ok && of.kind == "enum" {
+			names = append(names, name+"Bytes")
+		}
+	}
+	for _, n := range names {
+		if problems := methods.declare(l.file, n, by, f.line); problems != nil {
+			return problems
+		}
+	}
+	return nil
+}
+
+// packageNames reports what would be declared twice in one of the packages.
+func (l *linter) packageNames() {
+	typed := &scope{what: "package " + base(l.namespace)}
+	views := &scope{what: "package " + base(l.namespace) + "view"}
+	low := &scope{what: "package fb"}
+	for _, name := range []string{"Schema", "Category", "Decision", "Decider", "Handler", "NewHandler"} {
+		typed.declare("", name, "the generated "+name, 0)
+	}
+	for _, d := range l.decls {
+		by := d.kind + " " + d.name
+		add := func(s *scope, names ...string) {
+			for _, name := range names {
+				if problems := s.declare(l.file, name, by, d.line); problems != nil {
+					l.problems = append(l.problems, problems...)
+					return
+				}
+			}
+		}
+		l.lowNames(d, func(names ...string) { add(low, names...) })
+		switch role := roleOf(d); {
+		case d.kind == "enum":
+			add(typed, d.name)
+			for _, f := range d.fields {
+				add(typed, d.name+f.name)
+			}
+		case role == "an event":
+			add(typed, d.name, d.name+"Type", d.name+"Topic", "New"+d.name, "As"+d.name, d.name+"Fields")
+			if reservedEvents[d.name] {
+				l.report(d.line, fmt.Sprintf("event %s would hide the method %s of Decision", d.name, d.name), "rename it")
+			}
+		case role == "a command":
+			add(typed, d.name, d.name+"Type", "New"+d.name, d.name+"Fields")
+			if reservedCommands[d.name] {
+				l.report(d.line, fmt.Sprintf("command %s would hide the method %s of Handler", d.name, d.name), "rename it")
+			}
+		case role == "a view row":
+			view := camel(d.attrs["view"])
+			add(views, d.name, d.name+"Row")
+			by = fmt.Sprintf("view %q", d.attrs["view"])
+			add(views, view, view+"In", view+"Tx", view+"View", view+"Projector")
+		case role == "" && d.kind == "table":
+			add(typed, d.name, d.name+"Ref")
+		default:
+			add(typed, d.name)
+		}
+	}
+}
+
+// lowNames declares what flatc makes of a declaration.
+func (l *linter) lowNames(d *decl, add func(...string)) {
+	switch d.kind {
+	case "enum":
+		add(d.name, "EnumNames"+d.name, "EnumValues"+d.name)
+		for _, f := range d.fields {
+			add(d.name + f.name)
+		}
+	case "struct":
+		add(d.name, "Create"+d.name)
+	case "table":
+		add(d.name, "GetRootAs"+d.name, "GetSizePrefixedRootAs"+d.name, "Finish"+d.name+"Buffer", "FinishSizePrefixed"+d.name+"Buffer",
+			d.name+"Start", d.name+"End")
+		for _, f := range d.fields {
+			add(d.name + "Add" + camel(f.name))
+			if f.vector {
+				add(d.name + "Start" + camel(f.name) + "Vector")
+			}
+		}
+	}
+}
+
+// The methods that the generated Decision and Handler have from package
+// aggregate, and that a method for an event or a command would hide.
+var (
+	reservedEvents   = map[string]bool{"ID": true, "Version": true, "Emit": true, "Other": true}
+	reservedCommands = map[string]bool{"Handle": true, "Load": true, "Category": true, "Commands": true}
+)
+
+// roleOf names what a table is for; "" for a plain part.
+func roleOf(d *decl) string {
+	for attr, role := range map[string]string{
+		"event": "an event", "command": "a command", "aggregate": "an aggregate", "view": "a view row",
+	} {
+		if _, ok := d.attrs[attr]; ok {
+			return role
+		}
+	}
+	return ""
+}
+
+func hasRole(d *decl) bool { return roleOf(d) != "" }
+
+func isBuiltin(typ string) bool {
+	switch typ {
+	case "bool", "byte", "ubyte", "short", "ushort", "int", "uint", "float", "long", "ulong", "double", "string",
+		"int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64":
+		return true
+	}
+	return false
+}
+
+// lintModel reports what only the parsed model shows.
+func lintModel(src *source, s *schema.Schema) Problems {
+	var problems Problems
+	states := map[string]bool{}
+	roles := 0
+	for _, t := range s.Tables {
+		if t.Role != schema.RoleNone {
+			roles++
+		}
+		if t.Role != schema.RoleAggregate {
+			continue
+		}
+		states[t.Name] = true
+		if len(states) > 1 {
+			problems = append(problems, Problem{src.file, src.lineOf(t.Name), fmt.Sprintf("%s is a second aggregate in %s", t.Name, t.Namespace), "give each aggregate a namespace of its own"})
+		}
+	}
+	if roles == 0 {
+		problems = append(problems, Problem{src.file, 0, "declares no aggregate, event, command or view", `mark tables, for example "table Opened (event) {…}"`})
+	}
+	events := 0
+	for _, t := range s.Tables {
+		if t.Role == schema.RoleEvent {
+			events++
+		}
+	}
+	for _, t := range s.Tables {
+		if t.Role == schema.RoleView && events == 0 {
+			problems = append(problems, Problem{src.file, src.lineOf(t.Name), fmt.Sprintf("view %s in a namespace without events", t.Name), "declare it beside the events that it shows"})
+		}
+	}
+	return problems.sorted()
+}
+
+// lineOf finds the declaration of a table, or of a field given as
+// "namespace.Table.field"; 0 when there is none.
+func (s *source) lineOf(name string) int {
+	for _, d := range s.decls {
+		if d.fullName() == name {
+			return d.line
+		}
+		for _, f := range d.fields {
+			if d.fullName()+"."+f.name == name {
+				return f.line
+			}
+		}
+	}
+	return 0
+}
+
+// inModelError gives what schema.Parse refused the lines it is about.
+func (s *source) inModelError(err error) error {
+	wrong := (*schema.FindingsError)(nil)
+	if !errors.As(err, &wrong) {
+		return Problems{{File: s.file, Message: err.Error()}}
+	}
+	var problems Problems
+	for _, f := range wrong.Findings {
+		at := f.Table
+		if f.Field != "" {
+			at += "." + f.Field
+		}
+		problems = append(problems, Problem{File: s.file, Line: s.lineOf(at), Message: f.String()})
+	}
+	return problems.sorted()
+}
+
+// inDuplicates gives what flatc declares twice the lines of the types.
+func (s *source) inDuplicates(err error) error {
+	twice := (*flatc.DuplicateError)(nil)
+	if !errors.As(err, &twice) {
+		return err
+	}
+	var problems Problems
+	for _, name := range twice.Names {
+		typ, _, _ := strings.Cut(name, ".")
+		problems = append(problems, Problem{s.file, s.lineOf(s.namespace + "." + typ), "flatc's Go would declare " + name + " twice", "rename a field or a type"})
+	}
+	return problems.sorted()
+}

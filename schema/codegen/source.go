@@ -1,0 +1,284 @@
+package codegen
+
+import (
+	"fmt"
+	"strings"
+)
+
+// source is what a .fbs file says, with the lines it says it on: the lint's
+// view of a schema. It is parsed after flatc has accepted the file, so the
+// parser need not be strict, only right about what is valid.
+type source struct {
+	file      string // as messages name it
+	includes  []include
+	namespace string // the last one
+	spaces    []located
+	rpc       []located
+	decls     []*decl
+}
+
+type located struct {
+	name string
+	line int
+}
+
+type include = located
+
+// decl is a table, struct, enum or union.
+type decl struct {
+	kind      string // the keyword
+	name      string // without namespace
+	namespace string
+	line      int
+	base      string // of an enum
+	attrs     map[string]string
+	fields    []*fieldDecl // or the values of an enum, the members of a union
+}
+
+// fullName is what the binary schema calls it.
+func (d *decl) fullName() string {
+	if d.namespace == "" {
+		return d.name
+	}
+	return d.namespace + "." + d.name
+}
+
+type fieldDecl struct {
+	name   string
+	typ    string // name of the type, or of the element's type
+	vector bool
+	array  bool // [type:n]
+	line   int
+	attrs  map[string]string
+}
+
+// parseSource reads the text of a .fbs file.
+func parseSource(file, text string) (*source, error) {
+	tokens, err := tokenize(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	p := &sourceParser{tokens: tokens, source: &source{file: file}}
+	for !p.done() {
+		p.declaration()
+	}
+	return p.source, nil
+}
+
+type sourceParser struct {
+	*source
+	tokens []located
+}
+
+func (p *sourceParser) done() bool { return len(p.tokens) == 0 }
+
+func (p *sourceParser) peek() string {
+	if p.done() {
+		return ""
+	}
+	return p.tokens[0].name
+}
+
+func (p *sourceParser) next() located {
+	if p.done() {
+		return located{}
+	}
+	t := p.tokens[0]
+	p.tokens = p.tokens[1:]
+	return t
+}
+
+// accept consumes the token if it is next.
+func (p *sourceParser) accept(token string) bool {
+	if p.peek() != token {
+		return false
+	}
+	p.next()
+	return true
+}
+
+// skipPast consumes everything up to and including the token.
+func (p *sourceParser) skipPast(token string) {
+	for !p.done() && !p.accept(token) {
+		p.next()
+	}
+}
+
+func (p *sourceParser) declaration() {
+	switch t := p.next(); t.name {
+	case "include", "native_include":
+		p.includes = append(p.includes, include{unquote(p.peek()), t.line})
+		p.skipPast(";")
+	case "namespace":
+		p.namespace = p.dotted()
+		p.spaces = append(p.spaces, located{p.namespace, t.line})
+		p.skipPast(";")
+	case "table", "struct":
+		p.record(t)
+	case "enum", "union":
+		p.enum(t)
+	case "rpc_service":
+		p.rpc = append(p.rpc, located{p.peek(), t.line})
+		p.block()
+	case "{": // a JSON object
+		p.tokens = append([]located{t}, p.tokens...)
+		p.block()
+	default: // attribute, root_type, file_identifier, file_extension
+		p.skipPast(";")
+	}
+}
+
+// block consumes everything through the end of the next braces.
+func (p *sourceParser) block() {
+	for depth := 0; !p.done(); {
+		switch p.next().name {
+		case "{":
+			depth++
+		case "}":
+			if depth--; depth == 0 {
+				return
+			}
+		}
+	}
+}
+
+func (p *sourceParser) begin(keyword located) *decl {
+	name := p.next()
+	d := &decl{kind: keyword.name, name: name.name, namespace: p.namespace, line: name.line}
+	p.decls = append(p.decls, d)
+	return d
+}
+
+func (p *sourceParser) record(keyword located) {
+	d := p.begin(keyword)
+	d.attrs = p.attributes()
+	p.accept("{")
+	for !p.done() && !p.accept("}") {
+		name := p.next()
+		f := &fieldDecl{name: name.name, line: name.line}
+		p.accept(":")
+		f.vector = p.accept("[")
+		f.typ = p.dotted()
+		f.array = p.accept(":")
+		for !p.done() && p.peek() != "(" && p.peek() != ";" {
+			p.next() // the rest of the type, the default value
+		}
+		f.attrs = p.attributes()
+		p.skipPast(";")
+		d.fields = append(d.fields, f)
+	}
+}
+
+func (p *sourceParser) enum(keyword located) {
+	d := p.begin(keyword)
+	if p.accept(":") {
+		d.base = p.dotted()
+	}
+	d.attrs = p.attributes()
+	p.accept("{")
+	for !p.done() && !p.accept("}") {
+		name := p.next()
+		d.fields = append(d.fields, &fieldDecl{name: name.name, line: name.line})
+		for !p.done() && p.peek() != "}" {
+			if p.accept("(") {
+				p.skipPast(")")
+			} else if p.next().name == "," {
+				break
+			}
+		}
+	}
+}
+
+// dotted consumes a name of one or more parts.
+func (p *sourceParser) dotted() string {
+	if p.done() || !isWord(p.peek()) {
+		return ""
+	}
+	name := p.next().name
+	for p.accept(".") {
+		name += "." + p.next().name
+	}
+	return name
+}
+
+// attributes consumes "(name, name: value, …)" if it is next. One without a
+// value has the value "".
+func (p *sourceParser) attributes() map[string]string {
+	attrs := map[string]string{}
+	if !p.accept("(") {
+		return attrs
+	}
+	for !p.done() && !p.accept(")") {
+		name, value := unquote(p.next().name), ""
+		if p.accept(":") {
+			value = unquote(p.next().name)
+		}
+		attrs[name] = value
+		p.accept(",")
+	}
+	return attrs
+}
+
+func unquote(token string) string { return strings.Trim(token, `"'`) }
+
+func isWord(token string) bool {
+	return token != "" && isWordByte(token[0])
+}
+
+func isWordByte(c byte) bool {
+	return c == '_' || c == '-' || c == '+' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
+
+// tokenize splits text into words, strings (with their quotes) and single
+// punctuation characters, each with its line. Comments are left out.
+func tokenize(text string) ([]located, error) {
+	text = strings.TrimPrefix(text, "\ufeff")
+	var tokens []located
+	line := 1
+	for len(text) > 0 {
+		length, keep := 1, true
+		switch c := text[0]; {
+		case c == '\n' || c == ' ' || c == '\t' || c == '\r':
+			keep = false
+		case strings.HasPrefix(text, "//"):
+			if length = strings.IndexByte(text, '\n'); length < 0 {
+				length = len(text)
+			}
+			keep = false
+		case strings.HasPrefix(text, "/*"):
+			end := strings.Index(text, "*/")
+			if end < 0 {
+				return nil, fmt.Errorf("comment of line %d does not end", line)
+			}
+			length, keep = end+2, false
+		case c == '"' || c == '\'':
+			if length = stringLength(text); length == 0 {
+				return nil, fmt.Errorf("string of line %d does not end", line)
+			}
+		case isWordByte(c):
+			for length < len(text) && isWordByte(text[length]) {
+				length++
+			}
+		}
+		if keep {
+			tokens = append(tokens, located{text[:length], line})
+		}
+		line += strings.Count(text[:length], "\n")
+		text = text[length:]
+	}
+	return tokens, nil
+}
+
+// stringLength is that of the string literal that text begins with, quotes
+// included; 0 when it has no end.
+func stringLength(text string) int {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case text[0]:
+			return i + 1
+		}
+	}
+	return 0
+}

@@ -1,0 +1,151 @@
+package codegen
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/verbatim-es/verbatim/schema"
+)
+
+// Bounds of what one schema may be made of. flatc has none of its own.
+const (
+	maxFileSize = 4 << 20
+	maxFiles    = 256
+)
+
+// stage is a directory that holds copies of a schema and of everything that it
+// includes, and nothing else. Compiling there makes the binary schema, which
+// names its files, the same on every machine, and keeps flatc from reading
+// anything beside what the schema says it needs.
+type stage struct {
+	dir    string            // of the copies
+	name   string            // of the schema in it
+	origin map[string]string // slash path below dir → path as the user knows it
+	main   *source
+}
+
+// newStage copies schemaPath, all it includes, and es.fbs into dir.
+func newStage(dir, schemaPath string) (*stage, error) {
+	s := &stage{dir: dir, name: filepath.Base(schemaPath), origin: map[string]string{}}
+	if filepath.Ext(s.name) != ".fbs" {
+		return nil, Problems{{File: schemaPath, Message: "not a .fbs file", Hint: "es generate reads FlatBuffers schemas"}}
+	}
+	if err := s.write(schema.ESFile, schema.ESFile, schema.ESSource); err != nil {
+		return nil, err
+	}
+	if s.name == schema.ESFile {
+		return nil, Problems{{File: schemaPath, Message: "es.fbs is the framework's own schema", Hint: "name yours differently"}}
+	}
+	if err := s.add(schemaPath, s.name); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// add copies one file and, recursively, what it includes.
+func (s *stage) add(file, name string) error {
+	if _, ok := s.origin[name]; ok {
+		return nil
+	}
+	if len(s.origin) == maxFiles {
+		return Problems{{File: file, Message: fmt.Sprintf("the schema includes more than %d files", maxFiles)}}
+	}
+	text, err := readSchema(file)
+	if err != nil {
+		return err
+	}
+	if err := s.write(name, file, text); err != nil {
+		return err
+	}
+	src, err := parseSource(file, text)
+	if err != nil {
+		// Not for us to explain: flatc reports what is wrong with it.
+		src = &source{file: file}
+	}
+	if s.main == nil {
+		s.main = src
+	}
+	for _, include := range src.includes {
+		if err := s.addIncluded(file, name, include); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *stage) addIncluded(file, name string, include include) error {
+	target := path.Join(path.Dir(name), include.name)
+	refuse := func(message, hint string) error {
+		return Problems{{File: file, Line: include.line, Message: message, Hint: hint}}
+	}
+	onDisk := filepath.Join(filepath.Dir(file), filepath.FromSlash(include.name))
+	if include.name == schema.ESFile {
+		// A copy beside the schema serves editors and other tools. It must not
+		// say something else than what is compiled.
+		if beside, err := os.ReadFile(onDisk); err == nil && string(beside) != schema.ESSource {
+			return refuse(fmt.Sprintf("%s differs from the es.fbs of this version", onDisk), "remove it (es generate brings its own) or copy schema/es.fbs of the module over it")
+		}
+		return nil
+	}
+	if !fs.ValidPath(target) || path.IsAbs(include.name) {
+		return refuse(fmt.Sprintf("include %q lies outside the directory of the schema", include.name), "move it beside or below the schema")
+	}
+	err := s.add(onDisk, target)
+	if errors.Is(err, fs.ErrNotExist) {
+		return refuse(fmt.Sprintf("include %q: there is no %s", include.name, onDisk), "includes are relative to the file that includes")
+	}
+	return err
+}
+
+func (s *stage) write(name, origin, text string) error {
+	s.origin[name] = origin
+	target := filepath.Join(s.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(target, []byte(text), 0o644)
+}
+
+// inOriginalPaths replaces the names of copies at the beginnings of flatc's
+// messages, and gives them the usual form "file:line:column: …".
+func (s *stage) inOriginalPaths(message string) string {
+	var lines []string
+	for line := range strings.Lines(message) {
+		line = strings.TrimSuffix(line, "\n")
+		for name, origin := range s.origin {
+			rest, ok := strings.CutPrefix(strings.TrimPrefix(line, filepath.ToSlash(s.dir)+"/"), name+":")
+			if ok {
+				line = origin + ":" + strings.Replace(rest, ": ", ":", 1)
+				break
+			}
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// readSchema reads a text file of bounded size.
+func readSchema(file string) (string, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return "", fmt.Errorf("read schema: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("read schema: %w", err)
+	case len(text) > maxFileSize:
+		return "", Problems{{File: file, Message: fmt.Sprintf("larger than %d MiB", maxFileSize>>20), Hint: "this is not a schema that people write"}}
+	case !utf8.Valid(text) || strings.ContainsRune(string(text), 0):
+		return "", Problems{{File: file, Message: "not UTF-8 text", Hint: "save the file as UTF-8"}}
+	}
+	return string(text), nil
+}
