@@ -1,0 +1,124 @@
+package verify
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	flatbuffers "github.com/google/flatbuffers/go"
+)
+
+// chain builds a shapes.Node with that many tables under each other, each
+// referring to the next in every one of the fields given.
+func chain(length int, fields ...int) []byte {
+	b := flatbuffers.NewBuilder(0)
+	var next flatbuffers.UOffsetT
+	for range length {
+		b.StartObject(21)
+		for _, field := range fields {
+			b.PrependUOffsetTSlot(field, next, 0)
+		}
+		next = b.EndObject()
+	}
+	b.Finish(next)
+	return b.FinishedBytes()
+}
+
+func wantMessage(t *testing.T, err error, says string) {
+	t.Helper()
+	var invalid *Error
+	if !errors.As(err, &invalid) || !strings.Contains(invalid.Message, says) {
+		t.Errorf("got %v, want %q", err, says)
+	}
+}
+
+func TestDepthIsBounded(t *testing.T) {
+	t.Parallel()
+	const left = 1
+	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")
+	if err := plan.Verify(chain(MaxDepth, left)); err != nil {
+		t.Errorf("%d tables: %v", MaxDepth, err)
+	}
+	err := plan.Verify(chain(MaxDepth+1, left))
+	wantMessage(t, err, "more than 64 tables deep")
+	wantMessage(t, plan.Verify(chain(100_000, left)), "more than 64 tables deep")
+	var invalid *Error
+	if errors.As(err, &invalid); !strings.HasPrefix(invalid.Path, "left.left.left.") {
+		t.Errorf("path %q", invalid.Path)
+	}
+}
+
+// Two references to the same next table, 40 deep: 2^40 visits in a kilobyte.
+func TestSharedTablesAreBounded(t *testing.T) {
+	t.Parallel()
+	const left, right = 1, 2
+	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")
+	data := chain(40, left, right)
+	if len(data) > 1024 {
+		t.Fatalf("%d bytes", len(data))
+	}
+	wantMessage(t, plan.Verify(data), "too many times")
+	if err := plan.Verify(chain(8, left, right)); err != nil {
+		t.Errorf("a little sharing: %v", err)
+	}
+}
+
+// sharedNames builds a shapes.Node whose names are one string, many times.
+func sharedNames(count, length int) []byte {
+	b := flatbuffers.NewBuilder(0)
+	name := b.CreateString(strings.Repeat("x", length))
+	b.StartVector(4, count, 4)
+	for range count {
+		b.PrependUOffsetT(name)
+	}
+	names := b.EndVector(count)
+	b.StartObject(21)
+	b.PrependUOffsetTSlot(4, names, 0)
+	b.Finish(b.EndObject())
+	return b.FinishedBytes()
+}
+
+func TestSharedStringsAreBounded(t *testing.T) {
+	t.Parallel()
+	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")
+	if err := plan.Verify(sharedNames(100_000, 100)); err != nil {
+		t.Errorf("a label shared by many: %v", err)
+	}
+	wantMessage(t, plan.Verify(sharedNames(100_000, 1<<20)), "too many times")
+}
+
+// A vector of vectors cannot be written in a schema, but tables that share one
+// long vector can be in a vector.
+func TestSharedVectorsAreBounded(t *testing.T) {
+	t.Parallel()
+	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")
+	b := flatbuffers.NewBuilder(0)
+	empty := b.CreateString("")
+	const count = 10_000
+	b.StartVector(4, count, 4)
+	for range count {
+		b.PrependUOffsetT(empty)
+	}
+	names := b.EndVector(count)
+	children := make([]flatbuffers.UOffsetT, count)
+	for i := range children {
+		b.StartObject(21)
+		b.PrependUOffsetTSlot(4, names, 0)
+		children[i] = b.EndObject()
+	}
+	vector := b.CreateVectorOfTables(children)
+	b.StartObject(21)
+	b.PrependUOffsetTSlot(3, vector, 0)
+	b.Finish(b.EndObject())
+	wantMessage(t, plan.Verify(b.FinishedBytes()), "too many times")
+}
+
+func TestVectorLengthAllocatesNothing(t *testing.T) {
+	const reals = 7
+	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")
+	data := node(reals, 8, uint32(0), uint32(0xffffffff), uint64(0))
+	allocs := testing.AllocsPerRun(10, func() { _ = plan.Verify(data) })
+	if allocs > 20 {
+		t.Errorf("%v allocations for one error", allocs)
+	}
+}
