@@ -1,0 +1,185 @@
+package projection
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/verify"
+)
+
+// Definition is a view: a table of a schema, and the function that keeps it.
+// Name, version, primary key and indexes are the table's attributes. Generated
+// code makes definitions from typed projectors.
+type Definition struct {
+	// Table is the full name of the view's table, "bank.account.Balance".
+	Table string
+	// Schema are the schemas that declare it.
+	Schema schema.Sources
+	// Types are the events that Apply sees; one that ends in '.' is a prefix,
+	// and none means every event.
+	Types []string
+	// Apply folds one event into the view, on the engine's goroutine, in the
+	// log's order. It must depend on nothing but the event and what tx reads,
+	// since it is called again for the same event after an aborted batch and
+	// in a rebuild. An error or a panic parks the view at the event.
+	//
+	// e and whatever tx returned are valid until Apply returns.
+	Apply func(tx *Tx, e event.Event) error
+}
+
+// Index is a secondary index of a view.
+type Index struct {
+	// Name is the name of its field, those of a composite joined by "_".
+	Name string
+	// Columns are its columns, the most significant first.
+	Columns []Column
+	// Unique indexes hold each value once. Rows with an [Absent] column are
+	// not held to it.
+	Unique bool
+}
+
+// view is a definition, understood.
+type view struct {
+	name, version string
+	table         string
+	key           Column
+	indexes       []Index
+	apply         func(*Tx, event.Event) error
+	types         typeSet
+	plan          *verify.Plan
+	// layout says line by line what rows and keys on disk depend on.
+	layout []string
+}
+
+func compile(def Definition) (*view, error) {
+	table, plan, err := findTable(def)
+	if err != nil {
+		return nil, fmt.Errorf("projection: table %q: %w", def.Table, err)
+	}
+	v := &view{
+		name: table.View, version: table.Version, table: table.Name,
+		apply: def.Apply, types: newTypeSet(def.Types), plan: plan,
+		layout: layoutOf(table),
+	}
+	if def.Apply == nil {
+		return nil, fmt.Errorf("projection: view %q: its definition has no Apply", v.name)
+	}
+	var ok bool
+	if v.key, ok = newColumn(table.Key); !ok || v.key.Nullable {
+		return nil, fmt.Errorf("projection: view %q: the primary key %q must be a scalar without null or a required string", v.name, table.Key.Name)
+	}
+	for _, declared := range table.Indexes {
+		index := Index{Name: declared.Name, Unique: declared.Unique}
+		for _, field := range declared.Fields {
+			column, ok := newColumn(field)
+			if !ok {
+				return nil, fmt.Errorf("projection: view %q: index %q: %s %q has no order, only scalars and strings do", v.name, index.Name, field.Type.Base, field.Name)
+			}
+			index.Columns = append(index.Columns, column)
+		}
+		v.indexes = append(v.indexes, index)
+	}
+	return v, nil
+}
+
+func findTable(def Definition) (*schema.Table, *verify.Plan, error) {
+	for _, source := range def.Schema {
+		parsed, err := schema.Parse(source.BFBS)
+		if err != nil {
+			return nil, nil, fmt.Errorf("schema %s: %w", source.Name, err)
+		}
+		table, ok := parsed.Table(def.Table)
+		if !ok {
+			continue
+		}
+		if table.Role != schema.RoleView || table.Key == nil {
+			return nil, nil, errors.New("it is not a view: give the table the attribute view and one field pk")
+		}
+		plan, err := verify.CompileBFBS(source.BFBS, def.Table)
+		return table, plan, err
+	}
+	return nil, nil, errors.New("none of the definition's schemas declares it")
+}
+
+// layoutOf describes what stored rows and index entries depend on. A stored
+// view is continued only when every line is still the same.
+func layoutOf(t *schema.Table) []string {
+	lines := []string{"table " + t.Name}
+	for _, f := range t.Fields {
+		line := fmt.Sprintf("field %d %s:%s", f.ID, f.Name, typeName(f.Type))
+		switch {
+		case f.Required:
+			line += " required"
+		case f.Optional:
+			line += " optional"
+		case f.Type.Base.Real():
+			line += fmt.Sprintf(" = %v", f.DefaultReal)
+		case f.Type.Base.Scalar():
+			line += fmt.Sprintf(" = %d", f.DefaultInt)
+		}
+		lines = append(lines, line)
+	}
+	lines = append(lines, "primary key "+t.Key.Name)
+	for _, index := range t.Indexes {
+		names := make([]string, len(index.Fields))
+		for i, f := range index.Fields {
+			names[i] = f.Name
+		}
+		line := fmt.Sprintf("index %s on %s", index.Name, strings.Join(names, "+"))
+		if index.Unique {
+			line += " unique"
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+func typeName(t schema.Type) string {
+	name := t.Base.String()
+	switch {
+	case t.Enum != "":
+		name = t.Enum + "(" + name + ")"
+	case t.Object != "":
+		name = t.Object
+	case t.Element != schema.None:
+		name = t.Element.String()
+	}
+	if t.Base == schema.Vector {
+		return "[" + name + "]"
+	}
+	return name
+}
+
+// typeSet says which events a view wants.
+type typeSet struct {
+	exact    map[string]bool
+	prefixes []string
+	all      bool
+}
+
+func newTypeSet(types []string) typeSet {
+	s := typeSet{exact: make(map[string]bool, len(types)), all: len(types) == 0}
+	for _, t := range types {
+		if strings.HasSuffix(t, ".") {
+			s.prefixes = append(s.prefixes, t)
+		} else {
+			s.exact[t] = true
+		}
+	}
+	return s
+}
+
+func (s *typeSet) has(name string) bool {
+	if s.all || s.exact[name] {
+		return true
+	}
+	for _, p := range s.prefixes {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}

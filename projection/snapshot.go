@@ -1,0 +1,113 @@
+package projection
+
+import (
+	"fmt"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+// Snapshot is every live view as of one position. It is valid until the
+// function it was passed to returns, and belongs to that function's goroutine.
+type Snapshot struct {
+	engine *Engine
+	txn    *lmdbenv.Txn // nil when expired
+	live   checkpoint
+	views  []*View // opened ones, to expire them
+}
+
+// Position is the last position that the snapshot's views have applied.
+func (s *Snapshot) Position() uint64 { return s.live.position }
+
+// Store is the store that Position belongs to, zero before anything was applied.
+func (s *Snapshot) Store() event.ID { return s.live.store }
+
+// View returns a view as of the snapshot's position. A name that the engine has
+// no definition of fails with [*event.UnknownError], a view that is parked or
+// still being built with [*event.BehindError].
+func (s *Snapshot) View(name string) (*View, error) {
+	if s.txn == nil {
+		return nil, fmt.Errorf("snapshot %w", errExpired)
+	}
+	for _, v := range s.views {
+		if v.of.name == name {
+			return v, nil
+		}
+	}
+	follower, ok := s.engine.views[name]
+	if !ok {
+		return nil, &event.UnknownError{Kind: "view", Name: name}
+	}
+	slot, state, err := s.engine.catalog.serving(s.txn, name)
+	if err != nil {
+		return nil, err
+	}
+	if state.status != statusLive {
+		return nil, state.behind(name, s.live)
+	}
+	v := &View{of: follower, build: s.engine.builds[name][slot], txn: s.txn}
+	s.views = append(s.views, v)
+	return v, nil
+}
+
+// expire ends every use of the snapshot.
+func (s *Snapshot) expire() {
+	s.txn = nil
+	for _, v := range s.views {
+		v.txn = nil
+	}
+}
+
+// View is the rows of one view inside a [Snapshot], with its lifetime.
+type View struct {
+	of    *view
+	build *build
+	txn   *lmdbenv.Txn
+	key   []byte
+}
+
+// Get returns the row with that primary key as stored, a size-prefixed
+// FlatBuffer in LMDB's map, and whether there is one. It is valid until the
+// function that was passed the snapshot returns.
+func (v *View) Get(pk Value) (row []byte, found bool, err error) {
+	if err := v.usable(); err != nil {
+		return nil, false, err
+	}
+	if err := v.of.key.accepts("primary key", pk); err != nil {
+		return nil, false, err
+	}
+	v.key = appendValue(v.key[:0], pk)
+	return getKey(v.txn, v.build.rows, v.key)
+}
+
+// Len returns the number of rows.
+func (v *View) Len() (uint64, error) {
+	if err := v.usable(); err != nil {
+		return 0, err
+	}
+	stat, err := v.txn.Stat(v.build.rows)
+	if err != nil {
+		return 0, err
+	}
+	return stat.Entries, nil
+}
+
+// rowOf returns the row that an index entry stands for.
+func (v *View) rowOf(key, value []byte) ([]byte, error) {
+	pk, ok := entryPrimaryKey(key, value)
+	if !ok {
+		return nil, fmt.Errorf("view %q: %w", v.of.name, errNoRow)
+	}
+	row, found, err := getKey(v.txn, v.build.rows, pk)
+	if err == nil && !found {
+		err = fmt.Errorf("view %q: %w", v.of.name, errNoRow)
+	}
+	return row, err
+}
+
+func (v *View) usable() error {
+	if v.txn == nil {
+		return fmt.Errorf("view %q %w", v.of.name, errExpired)
+	}
+	return nil
+}
