@@ -6,7 +6,7 @@ flatc=$1
 flatbuffers=$(go list -m -f '{{.Dir}}' github.com/google/flatbuffers)
 options="--schema -b --bfbs-builtins --bfbs-comments"
 
-$flatc $options --require-explicit-ids --bfbs-filenames . shapes.fbs newer.fbs older.fbs
+$flatc $options --require-explicit-ids --bfbs-filenames . shapes.fbs newer.fbs older.fbs wrapped.fbs
 $flatc -b shapes.fbs node.json
 
 # FlatBuffers' own test schema, with data written by its C++, Go and Python
