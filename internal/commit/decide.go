@@ -1,0 +1,211 @@
+package commit
+
+import (
+	"slices"
+	"time"
+
+	"github.com/verbatim-es/verbatim/event"
+)
+
+// State is the end of the log as the committer knows it: its head, and what
+// happened in (Base, head]. It does not change while [Decide] looks at it.
+type State interface {
+	// Head returns the position and id of the last event, zero if none.
+	Head() (position uint64, id event.ID)
+	// Base is the position above which State knows everything.
+	Base() uint64
+	// Version returns the version of a stream that has an event above Base.
+	Version(stream string) (version uint64, ok bool)
+	// Match returns the position of the first event above both after and
+	// Base that matches, 0 if none does.
+	Match(q event.Query, after uint64) uint64
+	// Earlier returns the append above Base that used the key, nil if none.
+	Earlier(key string) *Earlier
+}
+
+// Batch is what one commit makes durable.
+type Batch struct {
+	// Events are sealed, in position order, whole appends only.
+	Events []event.Event
+	// Outcomes holds one outcome for each proposal, in order. They are true
+	// once the events are durable.
+	Outcomes []Outcome
+	// Conflicts and Repeats count outcomes of these kinds.
+	Conflicts, Repeats int
+	// ClockBehind is true when the clock was behind the last id's time.
+	ClockBehind bool
+}
+
+// Outcome is what became of a proposal.
+type Outcome struct {
+	Receipt event.Receipt
+	// Err is an [*event.ConflictError] or an [*event.KeyReusedError].
+	Err error
+	// Stale is true when State does not reach back to the proposal's facts:
+	// nothing was decided, find them again.
+	Stale bool
+}
+
+// Decide decides the proposals in order, each on the state that those before it
+// leave behind. It is a pure function of its arguments, but for sealing the
+// records of what it accepts, in place.
+//
+// A key is looked up before the conditions: a repeated append gets the receipt
+// of the first one, whatever happened since.
+func Decide(state State, proposals []*Proposal, now time.Time, entropy Entropy) Batch {
+	d := decider{
+		state:    state,
+		now:      now,
+		entropy:  entropy,
+		versions: make(map[string]uint64, len(proposals)),
+	}
+	d.position, d.id = state.Head()
+	d.batch.Outcomes = make([]Outcome, 0, len(proposals))
+	d.batch.ClockBehind = d.position > 0 && millis(now) < d.id.Time()
+	for _, p := range proposals {
+		d.batch.Outcomes = append(d.batch.Outcomes, d.decide(p))
+	}
+	return d.batch
+}
+
+// decider is the state with the batch so far on top of it.
+type decider struct {
+	state    State
+	now      time.Time
+	entropy  Entropy
+	batch    Batch
+	position uint64
+	id       event.ID
+	versions map[string]uint64
+	keys     map[string]*Earlier
+}
+
+func (d *decider) decide(p *Proposal) Outcome {
+	if p.Facts.At < d.state.Base() {
+		return Outcome{Stale: true}
+	}
+	if p.Key != "" {
+		if earlier := d.earlier(p); earlier != nil {
+			return d.repeat(p, earlier)
+		}
+	}
+	for i, c := range p.Conditions {
+		if conflict := d.check(p, i, c); conflict != nil {
+			d.batch.Conflicts++
+			return Outcome{Err: conflict}
+		}
+	}
+	return d.accept(p)
+}
+
+func (d *decider) earlier(p *Proposal) *Earlier {
+	if earlier := d.keys[p.Key]; earlier != nil {
+		return earlier
+	}
+	if earlier := d.state.Earlier(p.Key); earlier != nil {
+		return earlier
+	}
+	return p.Facts.Earlier
+}
+
+func (d *decider) repeat(p *Proposal, earlier *Earlier) Outcome {
+	if earlier.Content != p.Content {
+		return Outcome{Err: &event.KeyReusedError{Key: p.Key, Position: earlier.Receipt.First}}
+	}
+	d.batch.Repeats++
+	receipt := earlier.Receipt
+	receipt.IDs = slices.Clone(receipt.IDs)
+	receipt.Repeated = true
+	return Outcome{Receipt: receipt}
+}
+
+// check returns the conflict of condition i, nil if it holds.
+func (d *decider) check(p *Proposal, i int, c event.Condition) error {
+	if c, ok := c.(event.NoneMatch); ok {
+		if position := d.match(p, i, c); position != 0 {
+			return &event.ConflictError{Index: i, Condition: c, Position: position}
+		}
+		return nil
+	}
+	stream, _ := streamOf(c)
+	version := d.version(p, stream)
+	holds := false
+	switch c := c.(type) {
+	case event.StreamAt:
+		holds = version == c.Version
+	case event.StreamAbsent:
+		holds = version == 0
+	case event.StreamPresent:
+		holds = version != 0
+	}
+	if holds {
+		return nil
+	}
+	return &event.ConflictError{Index: i, Condition: c, Actual: version}
+}
+
+func (d *decider) match(p *Proposal, i int, c event.NoneMatch) uint64 {
+	if i < len(p.Facts.Matches) && p.Facts.Matches[i] != 0 {
+		return p.Facts.Matches[i]
+	}
+	if position := d.state.Match(c.Query, max(c.After, p.Facts.At)); position != 0 {
+		return position
+	}
+	for _, e := range d.batch.Events {
+		if e.Position() > c.After && c.Query.Matches(e) {
+			return e.Position()
+		}
+	}
+	return 0
+}
+
+func (d *decider) version(p *Proposal, stream string) uint64 {
+	if version, ok := d.versions[stream]; ok {
+		return version
+	}
+	if version, ok := d.state.Version(stream); ok {
+		return version
+	}
+	return p.Facts.Versions[stream]
+}
+
+func (d *decider) accept(p *Proposal) Outcome {
+	receipt := event.Receipt{First: d.position + 1, IDs: make([]event.ID, len(p.Events))}
+	single := true
+	for i, e := range p.Events {
+		stream := e.Stream()
+		version := d.version(p, stream) + 1
+		d.versions[stream] = version
+		d.position++
+		d.id = nextID(d.id, d.now, d.entropy)
+		event.Seal(e.Record(), d.id, d.position, version)
+		receipt.IDs[i], receipt.Version = d.id, version
+		single = single && stream == p.Events[0].Stream()
+	}
+	receipt.Last = d.position
+	if !single {
+		receipt.Version = 0
+	}
+	d.batch.Events = append(d.batch.Events, p.Events...)
+	if p.Key != "" {
+		if d.keys == nil {
+			d.keys = make(map[string]*Earlier)
+		}
+		d.keys[p.Key] = &Earlier{Receipt: receipt, Content: p.Content}
+	}
+	return Outcome{Receipt: receipt}
+}
+
+// EarlierOf rebuilds what is known of an append from its events, all of them,
+// in order.
+func EarlierOf(events []event.Event) *Earlier {
+	first, last := events[0], events[len(events)-1]
+	receipt := event.Receipt{First: first.Position(), Last: last.Position(), Version: last.Version(), IDs: make([]event.ID, len(events))}
+	for i, e := range events {
+		receipt.IDs[i] = e.ID()
+		if e.Stream() != first.Stream() {
+			receipt.Version = 0
+		}
+	}
+	return &Earlier{Receipt: receipt, Content: ContentOf(events)}
+}

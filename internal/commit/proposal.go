@@ -1,0 +1,180 @@
+package commit
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/verify"
+)
+
+// maxType is the longest type name, in bytes: what index keys have room for.
+const maxType = 255
+
+// Schemas is what proposing needs to know about the types of events.
+// [github.com/verbatim-es/verbatim/schema.Set] is one.
+type Schemas interface {
+	// Lookup returns the table of that full name in the current schema that
+	// declares it, and that schema's fingerprint.
+	Lookup(typ string) (*schema.Table, uint64, bool)
+	// Verify checks data, and the tags it would get, against the schema with
+	// that fingerprint. It fails with a [*verify.Error] when data is wrong, and
+	// with a [*schema.UnknownTypeError].
+	Verify(typ string, fingerprint uint64, data []byte) error
+	// AppendTags appends the tags that the schema declares. data is verified.
+	AppendTags(dst []string, typ string, fingerprint uint64, data []byte) []string
+}
+
+// Limits bound one append.
+type Limits struct {
+	// Record is the largest record and Append the largest sum of them, in
+	// bytes; Events is the largest number of events.
+	Record, Append, Events int
+}
+
+// Proposal is an append on its way to the committer: records without their
+// place, and what the proposer found out before.
+type Proposal struct {
+	// Events are the append's, over records that [Decide] will seal.
+	Events     []event.Event
+	Conditions []event.Condition
+	Key        string
+	// Content identifies what is appended; set when there is a key.
+	Content Content
+	// Size is the length of all records.
+	Size  int
+	Facts Facts
+}
+
+// Facts are what a proposer found in the log up to position At. Decide looks
+// only at what came after.
+type Facts struct {
+	At uint64
+	// Versions holds the version of every stream the append writes or names
+	// in a condition. A stream without events may be left out.
+	Versions map[string]uint64
+	// Matches holds, for each condition that is a NoneMatch, the position of
+	// a match, 0 if there was none. It may be nil when all are 0.
+	Matches []uint64
+	// Earlier is the append that used the key before, nil if none did.
+	Earlier *Earlier
+}
+
+// Earlier is an append that used an idempotency key.
+type Earlier struct {
+	Receipt event.Receipt
+	Content Content
+}
+
+// Propose validates an append, verifies its data and builds its records. The
+// append and what it refers to are not used any more afterwards, but for its
+// conditions. Facts are left for the caller to fill.
+//
+// Errors are those of [event.Append.Validate], an [*event.UnknownError] for a
+// type or a schema that is not known, an [*event.InvalidDataError] for data
+// that is not of its type, and an [*event.TooLargeError].
+func Propose(schemas Schemas, a *event.Append, limits Limits) (*Proposal, error) {
+	if err := a.Validate(); err != nil {
+		return nil, err
+	}
+	if len(a.Events) > limits.Events {
+		return nil, &event.TooLargeError{Bound: "max_events of an append", Limit: uint64(limits.Events), Actual: uint64(len(a.Events))}
+	}
+	p := &Proposal{
+		Events:     make([]event.Event, len(a.Events)),
+		Conditions: slices.Clone(a.Conditions),
+		Key:        a.Key,
+	}
+	var tags []string
+	for i := range a.Events {
+		record, err := propose(schemas, a, i, limits, &tags)
+		if err != nil {
+			return nil, err
+		}
+		if p.Size += len(record); p.Size > limits.Append {
+			return nil, &event.TooLargeError{Bound: "max_append", Limit: uint64(limits.Append), Actual: uint64(p.Size)}
+		}
+		p.Events[i] = event.Trusted(record)
+	}
+	if p.Key != "" {
+		p.Content = ContentOf(p.Events)
+	}
+	return p, nil
+}
+
+// propose builds the record of event i; tags is scratch space.
+func propose(schemas Schemas, a *event.Append, i int, limits Limits, tags *[]string) ([]byte, error) {
+	e := &a.Events[i]
+	if len(e.Type) > maxType {
+		return nil, &event.TooLargeError{Bound: "type in bytes", Limit: maxType, Actual: uint64(len(e.Type))}
+	}
+	table, current, ok := schemas.Lookup(e.Type)
+	if !ok || table.Role != schema.RoleEvent {
+		return nil, &event.UnknownError{Kind: "event", Name: e.Type}
+	}
+	fingerprint := e.Schema
+	if fingerprint == 0 {
+		fingerprint = current
+	}
+	if err := schemas.Verify(e.Type, fingerprint, e.Data); err != nil {
+		return nil, dataError(e.Type, err)
+	}
+	derived := schemas.AppendTags((*tags)[:0], e.Type, fingerprint, e.Data)
+	all := derived
+	for _, tag := range e.Tags {
+		if !slices.Contains(all, tag) {
+			all = append(all, tag)
+		}
+	}
+	*tags = all
+	record, err := event.BuildRecord(a, i, fingerprint, all)
+	if err != nil {
+		return nil, err
+	}
+	if len(record) > limits.Record {
+		return nil, &event.TooLargeError{Bound: "max_record", Limit: uint64(limits.Record), Actual: uint64(len(record))}
+	}
+	return record, nil
+}
+
+func dataError(typ string, err error) error {
+	var invalid *verify.Error
+	if errors.As(err, &invalid) {
+		return &event.InvalidDataError{Type: typ, Path: invalid.Path, Offset: invalid.Offset, Message: invalid.Message}
+	}
+	var unknown *schema.UnknownTypeError
+	if errors.As(err, &unknown) {
+		return &event.UnknownError{Kind: "schema", Name: fmt.Sprintf("%016x of %s", unknown.Fingerprint, typ)}
+	}
+	return err
+}
+
+// Streams yields the name of every stream that the proposal writes or names in
+// a condition; a name may come more than once.
+func (p *Proposal) Streams(yield func(string) bool) {
+	for _, e := range p.Events {
+		if !yield(e.Stream()) {
+			return
+		}
+	}
+	for _, c := range p.Conditions {
+		if stream, ok := streamOf(c); ok && !yield(stream) {
+			return
+		}
+	}
+}
+
+func streamOf(c event.Condition) (string, bool) {
+	switch c := c.(type) {
+	case event.StreamAt:
+		return c.Stream, true
+	case event.StreamAbsent:
+		return c.Stream, true
+	case event.StreamPresent:
+		return c.Stream, true
+	default:
+		return "", false
+	}
+}
