@@ -55,6 +55,8 @@ type Env struct {
 	meta    DBI
 	created bool
 
+	opening sync.Mutex // one OpenDB at a time
+
 	slots chan struct{} // one for each reader in flight
 
 	mu     sync.Mutex
@@ -136,8 +138,11 @@ func (e *Env) Created() bool { return e.created }
 func (e *Env) Meta() DBI { return e.meta }
 
 // OpenDB returns the named database, which is made if it does not exist. The
-// handle stays valid until Close.
+// handle stays valid until Close. LMDB allows one at a time, so calls wait for
+// each other.
 func (e *Env) OpenDB(name string) (db DBI, err error) {
+	e.opening.Lock()
+	defer e.opening.Unlock()
 	if db, err = e.openExisting(name); !IsNotFound(err) {
 		return db, err
 	}

@@ -53,3 +53,16 @@ func IsNoSpace(err error) bool {
 	}
 	return false
 }
+
+// IsDamaged reports whether LMDB could make nothing of a file.
+func IsDamaged(err error) bool {
+	var op *lmdb.OpError
+	if !errors.As(err, &op) {
+		return false
+	}
+	switch op.Errno {
+	case lmdb.Invalid, lmdb.VersionMismatch, lmdb.Corrupted, lmdb.PageNotFound:
+		return true
+	}
+	return false
+}
