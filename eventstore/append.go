@@ -1,0 +1,189 @@
+package eventstore
+
+import (
+	"context"
+	"slices"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/commit"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+// Append makes the events durable, all or none, in one place of the order.
+//
+// Data is verified against its schema, and the tags that the schema declares
+// are added. Everything is checked before anything is written: the errors of
+// [event.Append.Validate], [*event.UnknownError], [*event.InvalidDataError],
+// [*event.TooLargeError], [*event.ConflictError], [*event.KeyReusedError], and
+// ctx's own mean that nothing was stored. An [*event.UnavailableError] says so
+// itself: it is [event.ErrOutcomeUnknown] after a failed sync, and when ctx ends
+// after the append was handed to the disk.
+//
+// The append may be reused by the caller when Append returns.
+func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return event.Receipt{}, err
+	}
+	p, err := commit.Propose(s.schemas, &a, s.limits)
+	if err != nil {
+		return event.Receipt{}, err
+	}
+	for {
+		if err := s.recent.room(ctx, s.closing); err != nil {
+			return event.Receipt{}, err
+		}
+		if err := s.facts(p); err != nil {
+			return event.Receipt{}, err
+		}
+		outcome, err := s.committer.submit(ctx, p)
+		if err != nil {
+			return event.Receipt{}, err
+		}
+		// The tail was trimmed past the facts while the proposal waited.
+		if !outcome.Stale {
+			return outcome.Receipt, outcome.Err
+		}
+	}
+}
+
+// AppendByKey returns the receipt of the append with that key.
+func (s *Store) AppendByKey(ctx context.Context, key string) (event.Receipt, bool, error) {
+	if err := ctx.Err(); err != nil {
+		return event.Receipt{}, false, err
+	}
+	earlier, err := s.earlier(s.recent.snapshot(), key)
+	if err != nil || earlier == nil {
+		return event.Receipt{}, false, err
+	}
+	earlier.Receipt.Repeated = true
+	return earlier.Receipt, true, nil
+}
+
+// facts finds what the proposal needs to know, as of the tail's present head.
+// The committer looks only at what comes after.
+func (s *Store) facts(p *commit.Proposal) (err error) {
+	t := s.recent.snapshot()
+	p.Facts = commit.Facts{At: t.head.position}
+	if p.Key != "" {
+		if p.Facts.Earlier, err = s.earlier(t, p.Key); err != nil || p.Facts.Earlier != nil {
+			return err
+		}
+	}
+	p.Facts.Versions = make(map[string]uint64)
+	for stream := range p.Streams {
+		if version, ok := t.Version(stream); ok {
+			p.Facts.Versions[stream] = version
+		} else {
+			p.Facts.Versions[stream] = 0
+		}
+	}
+	r, err := s.index.env.Begin()
+	if err != nil {
+		return closedError(err)
+	}
+	defer r.Close()
+	view := indexView{s.index, r.Txn}
+	for stream, version := range p.Facts.Versions {
+		if version == 0 {
+			if p.Facts.Versions[stream], err = view.version(stream); err != nil {
+				return err
+			}
+		}
+	}
+	return s.matches(t, view, p)
+}
+
+// matches finds what already stands against the proposal's NoneMatch
+// conditions.
+func (s *Store) matches(t *tail, view indexView, p *commit.Proposal) error {
+	for i, c := range p.Conditions {
+		none, ok := c.(event.NoneMatch)
+		if !ok {
+			continue
+		}
+		position, err := s.firstMatch(t, view, none)
+		if err != nil {
+			return err
+		}
+		if position != 0 {
+			if p.Facts.Matches == nil {
+				p.Facts.Matches = make([]uint64, len(p.Conditions))
+			}
+			p.Facts.Matches[i] = position
+		}
+	}
+	return nil
+}
+
+func (s *Store) firstMatch(t *tail, view indexView, none event.NoneMatch) (uint64, error) {
+	from := none.After + 1
+	if from > t.head.position || from == 0 {
+		return 0, nil
+	}
+	if matchesEverything(none.Query) {
+		return from, nil
+	}
+	if from <= t.base {
+		p, err := planned(view, none.Query, false)
+		if err != nil {
+			return 0, err
+		}
+		defer p.close()
+		h, err := p.seek(from)
+		if err != nil {
+			return 0, err
+		}
+		if h.ok && h.position <= t.head.position {
+			return h.position, s.confirm(h.place, none.Query)
+		}
+	}
+	return t.Match(none.Query, none.After), nil
+}
+
+// confirm checks what the index says against the record.
+func (s *Store) confirm(at place, q event.Query) error {
+	return closedError(s.log.env.View(func(txn *lmdbenv.Txn) error {
+		e, err := logView{s.log, txn}.at(at)
+		if err == nil && !q.Matches(e) {
+			err = &event.CorruptError{Position: at.position, Message: "the index lists it under what it is not"}
+		}
+		return err
+	}))
+}
+
+// matchesEverything reports whether an item of the query does not restrict.
+func matchesEverything(q event.Query) bool {
+	return slices.ContainsFunc(q, func(i event.Item) bool { return len(i.Types) == 0 && len(i.Tags) == 0 })
+}
+
+// earlier returns the append that used the key up to the tail's head, nil if
+// none did. What the index says is read again from the log.
+func (s *Store) earlier(t *tail, key string) (*commit.Earlier, error) {
+	if earlier := t.Earlier(key); earlier != nil {
+		return earlier, nil
+	}
+	var at place
+	err := s.index.env.View(func(txn *lmdbenv.Txn) (err error) {
+		var ok bool
+		at, ok, err = indexView{s.index, txn}.key(key)
+		if !ok {
+			at = place{}
+		}
+		return err
+	})
+	if err != nil || at.position == 0 {
+		return nil, closedError(err)
+	}
+	var earlier *commit.Earlier
+	err = s.log.env.View(func(txn *lmdbenv.Txn) error {
+		events, err := logView{s.log, txn}.append(at)
+		if err == nil && events[0].BatchKey() != key {
+			err = &event.CorruptError{Position: at.position, Message: "the index says that it has key " + key}
+		}
+		if err == nil {
+			earlier = commit.EarlierOf(events)
+		}
+		return err
+	})
+	return earlier, closedError(err)
+}

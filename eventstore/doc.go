@@ -1,0 +1,20 @@
+// Package eventstore is the local store: a directory with a log of events in
+// LMDB, and an index over it.
+//
+// An append is durable when [Store.Append] returns: one fully synced transaction
+// holds the appends of all callers that came together. Nothing is visible to
+// anybody before. Positions and versions are dense and ids strictly increase,
+// in an order that every reader sees.
+//
+// The log is the truth. The index (streams, categories, types, tags, keys) is a
+// projection of it in an environment of its own, which follows by checkpoint
+// and is rebuilt from the log whenever the two do not fit together. What it has
+// not taken up yet is in the tail, in memory, so that reads always see
+// everything that was acknowledged.
+//
+// A record that fails its checksum, or is not what the index said it was, is
+// never handed out: the read fails with an [*event.CorruptError] that names the
+// position.
+//
+// One process writes to a directory. The package needs cgo.
+package eventstore

@@ -1,0 +1,47 @@
+package eventstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+// ErrNotStore is the kind of the error for a directory that holds something
+// else than a store.
+var ErrNotStore = errors.New("not an event store")
+
+// ErrInUse is the kind of the error for a directory that is open already, in
+// this or in another process; the error names it.
+var ErrInUse = errors.New("event store is in use")
+
+// ErrNewerFormat is the kind of the error for a store that a newer version of
+// this program wrote.
+var ErrNewerFormat = errors.New("event store has a newer format")
+
+// openError gives the error of an environment its kind.
+func openError(dir string, err error) error {
+	var newer *lmdbenv.FormatError
+	var locked *lmdbenv.LockedError
+	switch {
+	case errors.As(err, &newer):
+		return fmt.Errorf("%w: %w", ErrNewerFormat, err)
+	case errors.As(err, &locked):
+		return fmt.Errorf("%w: %w", ErrInUse, err)
+	case errors.Is(err, lmdbenv.ErrForeign):
+		return fmt.Errorf("%w: %w", ErrNotStore, err)
+	default:
+		return fmt.Errorf("open event store %q: %w", dir, err)
+	}
+}
+
+func errClosed() error { return &event.UnavailableError{Message: "the store is closed"} }
+
+// closedError says in the store's own words that an environment is closed.
+func closedError(err error) error {
+	if errors.Is(err, lmdbenv.ErrClosed) {
+		return errClosed()
+	}
+	return err
+}

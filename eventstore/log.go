@@ -1,0 +1,274 @@
+package eventstore
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+// eventLog is the environment that holds the records.
+type eventLog struct {
+	env       *lmdbenv.Env
+	records   lmdbenv.DBI
+	positions lmdbenv.DBI
+	schemas   lmdbenv.DBI
+	store     event.ID
+}
+
+func openLog(dir string, mapSize int64) (*eventLog, error) {
+	env, err := lmdbenv.Open(dir, lmdbenv.Options{Kind: logKind, Format: format, MapSize: mapSize})
+	if err != nil {
+		return nil, err
+	}
+	l := &eventLog{env: env}
+	for name, db := range map[string]*lmdbenv.DBI{"log": &l.records, "positions": &l.positions, "schemas": &l.schemas} {
+		if *db, err = env.OpenDB(name); err != nil {
+			return nil, errors.Join(fmt.Errorf("open database %q in %q: %w", name, dir, err), env.Close())
+		}
+	}
+	if err := l.identify(); err != nil {
+		return nil, errors.Join(err, env.Close())
+	}
+	return l, nil
+}
+
+// identify reads the store's id, and gives a new store one.
+func (l *eventLog) identify() error {
+	return l.env.Update(func(txn *lmdbenv.Txn) error {
+		id, err := getOrNil(txn, l.env.Meta(), []byte(storeKey))
+		switch {
+		case err != nil:
+			return err
+		case id == nil:
+			l.store = ulid.Make()
+			return txn.Put(l.env.Meta(), []byte(storeKey), l.store[:], 0)
+		case len(id) != len(l.store):
+			return &event.CorruptError{Message: fmt.Sprintf("the store's id has %d bytes", len(id))}
+		}
+		l.store = event.ID(id)
+		return nil
+	})
+}
+
+// commit makes a batch durable, in one synced transaction.
+func (l *eventLog) commit(events []event.Event) error {
+	return l.env.Update(func(txn *lmdbenv.Txn) error {
+		var key [8]byte
+		for _, e := range events {
+			at := placeOf(e)
+			if err := txn.Put(l.records, at.id[:], e.Record(), lmdbenv.Append); err != nil {
+				return fmt.Errorf("position %d, id %s: %w", at.position, at.id, err)
+			}
+			if at.position%sparseStep != 0 {
+				continue
+			}
+			binary.BigEndian.PutUint64(key[:], at.position)
+			if err := txn.Put(l.positions, key[:], at.id[:], lmdbenv.Append); err != nil {
+				return fmt.Errorf("position %d, id %s: %w", at.position, at.id, err)
+			}
+		}
+		return nil
+	})
+}
+
+// logView is the log as of one transaction.
+type logView struct {
+	*eventLog
+	txn *lmdbenv.Txn
+}
+
+// checked returns the event of a record, which must be at that position and
+// under that id; position 0 accepts any. It aliases the map.
+func checked(key, record []byte, position uint64) (event.Event, error) {
+	if err := event.CheckRecord(record); err != nil {
+		var corrupt *event.CorruptError
+		if errors.As(err, &corrupt) {
+			return event.Event{}, &event.CorruptError{Position: position, Message: corrupt.Message}
+		}
+		return event.Event{}, err
+	}
+	e := event.Trusted(record)
+	if position == 0 {
+		position = e.Position()
+	}
+	id := e.ID()
+	switch {
+	case e.Position() != position:
+		return event.Event{}, &event.CorruptError{Position: position, Message: fmt.Sprintf("the record found there is that of position %d", e.Position())}
+	case string(key) != string(id[:]):
+		return event.Event{}, &event.CorruptError{Position: position, Message: fmt.Sprintf("it has id %s but is stored under %x", id, key)}
+	}
+	return e, nil
+}
+
+// last returns the last event; an empty log has none.
+func (v logView) last() (e event.Event, ok bool, err error) {
+	c, err := v.txn.OpenCursor(v.records)
+	if err != nil {
+		return event.Event{}, false, err
+	}
+	defer c.Close()
+	key, record, err := c.Get(nil, nil, lmdbenv.Last)
+	if lmdbenv.IsNotFound(err) {
+		return event.Event{}, false, nil
+	}
+	if err != nil {
+		return event.Event{}, false, err
+	}
+	e, err = checked(key, record, 0)
+	return e, err == nil, err
+}
+
+// head returns the place of the last event.
+func (l *eventLog) head() (head place, err error) {
+	err = l.env.View(func(txn *lmdbenv.Txn) error {
+		last, ok, err := logView{l, txn}.last()
+		if ok {
+			head = placeOf(last)
+		}
+		return err
+	})
+	return head, err
+}
+
+// at returns the event at a place that an index named.
+func (v logView) at(p place) (event.Event, error) {
+	record, err := v.txn.Get(v.records, p.id[:])
+	if lmdbenv.IsNotFound(err) {
+		return event.Event{}, &event.CorruptError{Position: p.position, Message: fmt.Sprintf("the index names id %s, which is not in the log", p.id)}
+	}
+	if err != nil {
+		return event.Event{}, err
+	}
+	return checked(p.id[:], record, p.position)
+}
+
+// append returns all events of the append that begins at a place. They alias
+// the map.
+func (v logView) append(first place) ([]event.Event, error) {
+	e, err := v.at(first)
+	if err != nil {
+		return nil, err
+	}
+	if e.BatchSeq() != 0 || e.BatchSize() < 1 {
+		return nil, &event.CorruptError{Position: first.position, Message: "it is not the first event of its append"}
+	}
+	events := make([]event.Event, 0, e.BatchSize())
+	scan, err := v.scan(first.position, false)
+	if err != nil {
+		return nil, err
+	}
+	defer scan.close()
+	for range e.BatchSize() {
+		e, err := scan.next()
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, e)
+	}
+	return events, nil
+}
+
+// after returns the position behind which the events with an id of at least id
+// begin, and false when there are none.
+func (v logView) after(id event.ID, inclusive bool) (position uint64, ok bool, err error) {
+	c, err := v.txn.OpenCursor(v.records)
+	if err != nil {
+		return 0, false, err
+	}
+	defer c.Close()
+	key, record, err := c.Get(id[:], nil, lmdbenv.SetRange)
+	if lmdbenv.IsNotFound(err) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	e, err := checked(key, record, 0)
+	if err != nil {
+		return 0, false, err
+	}
+	if e.ID() == id && !inclusive {
+		return e.Position(), true, nil
+	}
+	return e.Position() - 1, true, nil
+}
+
+// scan is a run through the log by position, in one direction.
+type scan struct {
+	cursor   *lmdbenv.Cursor
+	position uint64 // of the event that next returns
+	op       uint   // how the cursor gets there; 0: it is there
+	backward bool
+	key, val []byte
+}
+
+// scan starts at a position that exists.
+func (v logView) scan(position uint64, backward bool) (*scan, error) {
+	c, err := v.txn.OpenCursor(v.records)
+	if err != nil {
+		return nil, err
+	}
+	s := &scan{cursor: c, position: position, backward: backward}
+	if err := s.find(v, position); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// find walks to a position from the nearest one whose id is kept.
+func (s *scan) find(v logView, position uint64) error {
+	at := position / sparseStep * sparseStep
+	var err error
+	if at == 0 {
+		at = 1
+		s.key, s.val, err = s.cursor.Get(nil, nil, lmdbenv.First)
+	} else {
+		var id []byte
+		id, err = v.txn.Get(v.positions, binary.BigEndian.AppendUint64(nil, at))
+		if err == nil {
+			s.key, s.val, err = s.cursor.Get(id, nil, lmdbenv.SetKey)
+		}
+	}
+	for ; err == nil && at < position; at++ {
+		s.key, s.val, err = s.cursor.Get(nil, nil, lmdbenv.Next)
+	}
+	if lmdbenv.IsNotFound(err) {
+		return &event.CorruptError{Position: position, Message: "the log has no way to it"}
+	}
+	return err
+}
+
+func (s *scan) close() { s.cursor.Close() }
+
+// next returns the event at the scan's position and moves on. The caller knows
+// that there is one.
+func (s *scan) next() (event.Event, error) {
+	if s.op != 0 {
+		var err error
+		s.key, s.val, err = s.cursor.Get(nil, nil, s.op)
+		if lmdbenv.IsNotFound(err) {
+			return event.Event{}, &event.CorruptError{Position: s.position, Message: "it is missing in the log"}
+		}
+		if err != nil {
+			return event.Event{}, err
+		}
+	}
+	e, err := checked(s.key, s.val, s.position)
+	if err != nil {
+		return event.Event{}, err
+	}
+	if s.op = lmdbenv.Next; s.backward {
+		s.op = lmdbenv.Prev
+		s.position--
+	} else {
+		s.position++
+	}
+	return e, nil
+}

@@ -1,0 +1,125 @@
+package eventstore
+
+import (
+	"sync"
+	"time"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/commit"
+)
+
+// CommitBuckets are the upper bounds of Stats.CommitDurations; what took longer
+// is in one bucket more.
+var CommitBuckets = [...]time.Duration{
+	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
+	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
+	10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
+	100 * time.Millisecond, 250 * time.Millisecond, time.Second,
+}
+
+// BatchBuckets are the upper bounds of Stats.BatchEvents, in events; larger
+// batches are in one bucket more.
+var BatchBuckets = [...]uint64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000}
+
+// Stats are numbers about a store, since it was opened unless they say
+// otherwise.
+type Stats struct {
+	Store event.ID
+	// Head is the position of the last event, IndexPosition what the index has
+	// taken up.
+	Head, IndexPosition uint64
+	// Commits that made something durable, with the events and record bytes in
+	// them.
+	Commits, Events, RecordBytes uint64
+	// Appends that were stored; Conflicts and Repeats were not.
+	Appends, Conflicts, Repeats uint64
+	// CommitDurations counts commits by how long they took, see
+	// [CommitBuckets]; CommitTime is their sum.
+	CommitDurations [len(CommitBuckets) + 1]uint64
+	CommitTime      time.Duration
+	// BatchEvents counts commits by their number of events, see [BatchBuckets].
+	BatchEvents [len(BatchBuckets) + 1]uint64
+	// ClockBehind counts commits at which the clock was behind the last id.
+	ClockBehind uint64
+	// TailEvents and TailBytes are in memory now. QueuedAppends wait for the
+	// disk, Waiters for their next event.
+	TailEvents, TailBytes uint64
+	QueuedAppends         int
+	Waiters               int
+	// LogBytes and IndexBytes are the sizes of the data files, 0 once closed.
+	LogBytes, IndexBytes int64
+	// ReadOnly is why the store takes no appends any more, "" if it does.
+	ReadOnly string
+}
+
+// Stats returns the present numbers. It costs a few microseconds, and works on
+// a closed store.
+func (s *Store) Stats() Stats {
+	out := s.stats.read()
+	t := s.recent.snapshot()
+	out.Store = s.log.store
+	out.Head = t.head.position
+	out.IndexPosition = s.indexer.position()
+	out.TailEvents = t.head.position - t.base
+	out.TailBytes = uint64(t.bytes)
+	out.QueuedAppends = s.committer.queueLen()
+	out.Waiters = s.waiters.len()
+	if sizes, err := s.log.env.Sizes(); err == nil {
+		out.LogBytes = sizes.Used
+	}
+	if sizes, err := s.index.env.Sizes(); err == nil {
+		out.IndexBytes = sizes.Used
+	}
+	if failed := s.committer.failed.Load(); failed != nil {
+		out.ReadOnly = failed.Error()
+	}
+	return out
+}
+
+// stats counts what the committer does.
+type stats struct {
+	mu  sync.Mutex
+	now Stats
+}
+
+func (s *stats) read() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+func (s *stats) decided(b *commit.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.Conflicts += uint64(b.Conflicts)
+	s.now.Repeats += uint64(b.Repeats)
+	if b.ClockBehind {
+		s.now.ClockBehind++
+	}
+}
+
+func (s *stats) committed(b *commit.Batch, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now.Commits++
+	s.now.Events += uint64(len(b.Events))
+	for _, e := range b.Events {
+		s.now.RecordBytes += uint64(len(e.Record()))
+		if e.BatchSeq() == 0 {
+			s.now.Appends++
+		}
+	}
+	s.now.CommitTime += took
+	s.now.CommitDurations[bucket(CommitBuckets[:], took)]++
+	s.now.BatchEvents[bucket(BatchBuckets[:], uint64(len(b.Events)))]++
+}
+
+// bucket returns the index of the first bound that is not below v.
+func bucket[T time.Duration | uint64](bounds []T, v T) int {
+	for i, bound := range bounds {
+		if v <= bound {
+			return i
+		}
+	}
+	return len(bounds)
+}

@@ -1,0 +1,258 @@
+package eventstore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/commit"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/schema"
+)
+
+// Options of a store. The zero value is a store with the schemas it has.
+type Options struct {
+	// Schemas are registered, and current from now on. The store keeps every
+	// schema it was ever opened with, so that its log describes itself.
+	Schemas schema.Sources
+	// MaxRecord is the largest record in bytes, at most and by default
+	// [event.MaxRecord].
+	MaxRecord int
+	// MaxAppend is the largest sum of an append's records in bytes, by default
+	// 64 MiB, and MaxAppendEvents the most events it may have, by default 65536.
+	MaxAppend, MaxAppendEvents int
+	// MaxQueue is how many bytes of appends may wait for the disk, by default
+	// 64 MiB; more are refused. MaxTail is how many bytes of events may be in
+	// memory because the index has not taken them up, by default 64 MiB;
+	// appends wait when they are more.
+	MaxQueue, MaxTail int
+	// MapSize is the largest size that the log, or the index, may ever reach;
+	// by default 1 TiB. It is address space, not memory or disk.
+	MapSize int64
+	// Logger gets what an operator should know: an index rebuilt, a clock that
+	// went back, a store that turned read-only. Nil means nothing.
+	Logger *slog.Logger
+}
+
+const (
+	defaultMaxAppend       = 64 << 20
+	defaultMaxAppendEvents = 1 << 16
+	defaultMaxQueue        = 64 << 20
+	defaultMaxTail         = 64 << 20
+)
+
+func (o *Options) complete() error {
+	for name, v := range map[string]int{"MaxRecord": o.MaxRecord, "MaxAppend": o.MaxAppend, "MaxAppendEvents": o.MaxAppendEvents, "MaxQueue": o.MaxQueue, "MaxTail": o.MaxTail} {
+		if v < 0 {
+			return fmt.Errorf("event store: Options.%s is %d, it must not be negative", name, v)
+		}
+	}
+	if o.MaxRecord > event.MaxRecord {
+		return fmt.Errorf("event store: Options.MaxRecord is %d, it can be %d at most", o.MaxRecord, event.MaxRecord)
+	}
+	for _, d := range []struct {
+		v         *int
+		otherwise int
+	}{
+		{&o.MaxRecord, event.MaxRecord}, {&o.MaxAppend, defaultMaxAppend}, {&o.MaxAppendEvents, defaultMaxAppendEvents},
+		{&o.MaxQueue, defaultMaxQueue}, {&o.MaxTail, defaultMaxTail},
+	} {
+		if *d.v == 0 {
+			*d.v = d.otherwise
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}
+
+// Store is an open event store. Its methods are safe for concurrent use.
+type Store struct {
+	dir       string
+	lock      *lmdbenv.Lock
+	log       *eventLog
+	index     *index
+	schemas   *schema.Set
+	limits    commit.Limits
+	recent    *recent
+	waiters   *waiters
+	committer *committer
+	indexer   *indexer
+	stats     *stats
+	logger    *slog.Logger
+
+	closing   chan struct{}
+	closeOnce sync.Once
+	closeErr  error
+}
+
+var (
+	_ event.Log       = (*Store)(nil)
+	_ event.KeyReader = (*Store)(nil)
+)
+
+// Open opens the store in dir, and makes one when dir does not exist or is
+// empty. It holds the directory until Close: a second Open, in this or another
+// process, fails with [ErrInUse]. A directory that holds something else fails
+// with [ErrNotStore] and is left as it is, a store of a newer format with
+// [ErrNewerFormat].
+//
+// An index that is behind, or does not belong to the log, follows before Open
+// returns; that takes as long as there are events to take up.
+func Open(dir string, o Options) (*Store, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	if err := checkDir(dir); err != nil {
+		return nil, err
+	}
+	if err := lmdbenv.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
+	lock, err := lmdbenv.LockDir(dir)
+	if err != nil {
+		return nil, openError(dir, err)
+	}
+	s, err := open(dir, o)
+	if err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	s.lock = lock
+	return s, nil
+}
+
+// checkDir refuses what is neither a store nor could become one: there must be
+// nothing in it but what a store that was never finished leaves.
+func checkDir(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, logDir, "data.mdb")); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open event store: %w", err)
+	}
+	for _, entry := range entries {
+		switch entry.Name() {
+		case lmdbenv.LockFile, "lost+found":
+			continue
+		case logDir:
+			if inside, err := os.ReadDir(filepath.Join(dir, logDir)); err == nil && len(inside) <= 1 {
+				continue // at most LMDB's own lock
+			}
+		}
+		return fmt.Errorf("%w: directory %q is not empty and has no log in it: give a new or an empty one", ErrNotStore, dir)
+	}
+	return nil
+}
+
+func open(dir string, o Options) (_ *Store, err error) {
+	s := &Store{dir: dir, logger: o.Logger, stats: new(stats), closing: make(chan struct{})}
+	s.limits = commit.Limits{Record: o.MaxRecord, Append: o.MaxAppend, Events: o.MaxAppendEvents}
+	if s.log, err = openLog(filepath.Join(dir, logDir), o.MapSize); err != nil {
+		return nil, openError(dir, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.closeEnvs())
+		}
+	}()
+	if s.schemas, err = s.log.loadSchemas(o.Schemas); err != nil {
+		return nil, fmt.Errorf("open event store %q: %w", dir, err)
+	}
+	head, err := s.log.head()
+	if err != nil {
+		return nil, fmt.Errorf("open event store %q: %w", dir, err)
+	}
+	if err := s.openIndex(o.MapSize, head); err != nil {
+		return nil, err
+	}
+	s.start(head, o)
+	return s, nil
+}
+
+// openIndex opens the index and has it follow. One that can't be read, or is of
+// an older format, is made again: it holds nothing that the log does not.
+func (s *Store) openIndex(mapSize int64, head place) (err error) {
+	dir := filepath.Join(s.dir, indexDir)
+	s.index, err = openIndex(dir, mapSize)
+	if errors.Is(err, lmdbenv.ErrForeign) || lmdbenv.IsDamaged(err) {
+		s.logger.Warn("the index can't be read and is made again", "dir", dir, "error", err)
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+		s.index, err = openIndex(dir, mapSize)
+	}
+	if err != nil {
+		return openError(s.dir, err)
+	}
+	rebuilt, err := catchUp(s.index, s.log, head)
+	if err != nil {
+		return fmt.Errorf("open event store %q: index: %w", s.dir, err)
+	}
+	if rebuilt {
+		s.logger.Warn("the index did not fit the log and was rebuilt", "dir", dir, "events", head.position)
+	}
+	return nil
+}
+
+func (s *Store) start(head place, o Options) {
+	s.recent = newRecent(head, int64(o.MaxTail))
+	s.waiters = newWaiters()
+	s.committer = &committer{
+		recent: s.recent, waiters: s.waiters, stats: s.stats,
+		persist: s.log.commit, now: time.Now, entropy: commit.RandomEntropy, maxQueued: o.MaxQueue,
+		turnedReadOnly: func(err error) { s.logger.Error("the store is read-only", "dir", s.dir, "error", err) },
+	}
+	s.committer.idle.L = &s.committer.mu
+	s.indexer = newIndexer(s.index, s.log.store, head, s.recent, func(err error) { s.committer.readOnly("the index can't follow", err) })
+	s.committer.committed = s.indexer.kick
+	go s.indexer.run()
+}
+
+// StoreID identifies the store: positions mean something only within it.
+func (s *Store) StoreID() event.ID { return s.log.store }
+
+// Dir is the store's directory.
+func (s *Store) Dir() string { return s.dir }
+
+// Schemas are all schemas that the store knows.
+func (s *Store) Schemas() *schema.Set { return s.schemas }
+
+// Close refuses new appends, finishes those it has accepted, ends all reads
+// that wait, brings the index up to the head and gives the directory up. Reads
+// in flight are finished first; later ones fail with an
+// [*event.UnavailableError]. Further calls return what the first one did.
+func (s *Store) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.committer.close()
+		s.waiters.close()
+		s.closeErr = errors.Join(s.indexer.close(), s.closeEnvs(), s.lock.Unlock())
+	})
+	return s.closeErr
+}
+
+func (s *Store) closeEnvs() (err error) {
+	if s.index != nil {
+		err = s.index.env.Close()
+	}
+	return errors.Join(err, s.log.env.Close())
+}
+
+func (s *Store) isClosing() bool {
+	select {
+	case <-s.closing:
+		return true
+	default:
+		return false
+	}
+}
