@@ -67,17 +67,18 @@ func TestUnionTagOfANewerSchemaIsRefused(t *testing.T) {
 		b.Finish(b.EndObject())
 		return b.FinishedBytes()
 	}
-	const note, memo, nobody = 2, 3, 200
+	const note, gap, memo, nobody = 2, 5, 9, 200
 	for _, plan := range []*Plan{older, newer} {
 		if err := plan.Verify(holder(note)); err != nil {
 			t.Error(err)
 		}
 		wantMessage(t, plan.Verify(holder(nobody)), "tag 200, which is not in this schema")
 	}
+	wantMessage(t, newer.Verify(holder(gap)), "tag 5, which is not in this schema")
 	if err := newer.Verify(holder(memo)); err != nil {
 		t.Error(err)
 	}
-	wantMessage(t, older.Verify(holder(memo)), "tag 3, which is not in this schema")
+	wantMessage(t, older.Verify(holder(memo)), "tag 9, which is not in this schema")
 }
 
 func TestDeprecatedFieldsAreChecked(t *testing.T) {
