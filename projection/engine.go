@@ -29,6 +29,10 @@ type Options struct {
 	// MapSize is the address space reserved for the views, the largest size
 	// they may reach together; 0 means 1 TiB.
 	MapSize int64
+
+	// beforeCommit, when set, stands for a crash in the package's tests: its
+	// error aborts a batch that is about to be committed.
+	beforeCommit func() error
 }
 
 const (
@@ -77,10 +81,6 @@ type Engine struct {
 
 	cancel context.CancelFunc
 	done   chan struct{} // the follower has ended
-
-	// beforeCommit, when set, stands for a crash: its error aborts a batch
-	// that is about to be committed.
-	beforeCommit func() error
 
 	mu sync.Mutex
 	// What follows is written by the follower alone, under mu.

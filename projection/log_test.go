@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -28,7 +27,7 @@ func newMemory() *memory {
 }
 
 // add appends an event and returns its position.
-func (m *memory) add(t testing.TB, stream, typ string, data []byte) uint64 {
+func (m *memory) add(t fataler, stream, typ string, data []byte) uint64 {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -77,7 +76,7 @@ func (m *memory) ReadPage(ctx context.Context, s event.Selection, o event.PageOp
 	defer timer.Stop()
 	for {
 		page, grown, err := m.page(s, o)
-		if err != nil || page.Count > 0 || o.Wait == 0 {
+		if err != nil || page.Count > 0 || o.Wait == 0 || s.After > page.Head {
 			return page, err
 		}
 		select {
@@ -112,4 +111,10 @@ func (m *memory) page(s event.Selection, o event.PageOptions) (event.Page, chan 
 	}
 	page.More = page.Last < head
 	return page, m.grown, nil
+}
+
+// fataler is what a *testing.T and a *rapid.T have in common.
+type fataler interface {
+	Helper()
+	Fatal(...any)
 }

@@ -58,8 +58,8 @@ func (r *run) all(txn *lmdbenv.Txn, builds []*build) error {
 		}
 		r.rows[b] = stat.Entries
 	}
-	if r.engine.beforeCommit != nil {
-		return r.engine.beforeCommit()
+	if r.engine.options.beforeCommit != nil {
+		return r.engine.options.beforeCommit()
 	}
 	return nil
 }

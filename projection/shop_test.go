@@ -42,7 +42,7 @@ type item struct {
 func (i item) pack() []byte {
 	b := flat.Get()
 	var offsets [5]flatbuffers.UOffsetT
-	for field, s := range map[int]string{0: i.SKU, 1: i.Owner, 3: i.Code, 4: i.Note} {
+	for field, s := range []string{i.SKU, i.Owner, "", i.Code, i.Note} {
 		if s != "" {
 			offsets[field] = b.CreateString(s)
 		}
@@ -181,7 +181,14 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func open(t testing.TB, dir string, log event.Reader, defs ...Definition) *Engine {
 	t.Helper()
-	e, err := Open(dir, log, Options{Logger: quiet(), BatchEvents: 7, MaxWait: 30 * time.Second, MapSize: 1 << 30}, defs...)
+	return openWith(t, dir, log, nil, defs...)
+}
+
+func openWith(t testing.TB, dir string, log event.Reader, beforeCommit func() error, defs ...Definition) *Engine {
+	t.Helper()
+	e, err := Open(dir, log, Options{
+		Logger: quiet(), BatchEvents: 7, MaxWait: 30 * time.Second, MapSize: 1 << 30, beforeCommit: beforeCommit,
+	}, defs...)
 	if err != nil {
 		t.Fatal(err)
 	}
