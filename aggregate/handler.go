@@ -160,11 +160,11 @@ func (h *Handler[S]) fold(ctx context.Context, id string) (*S, place, error) {
 			return nil, place{}, fmt.Errorf("load %s: %w", selection.Stream, err)
 		}
 		for e, err := range page.Events() {
-			if err == nil {
-				err = h.def.Evolve(state, e)
-			}
 			if err != nil {
 				return nil, place{}, fmt.Errorf("load %s: %w", selection.Stream, err)
+			}
+			if err := h.def.Evolve(state, e); err != nil {
+				return nil, place{}, fmt.Errorf("load %s: %v: %w", selection.Stream, e, err)
 			}
 			at.version = e.Version()
 		}

@@ -96,9 +96,7 @@ func rootOpened(data []byte) (v Opened) {
 }
 
 // Owner aliases the event's record.
-func (r Opened) Owner() string {
-	return flat.String(r.t.Owner())
-}
+func (r Opened) Owner() string { return flat.String(r.t.Owner()) }
 
 // NewOpened returns the event, ready to be appended.
 func NewOpened(owner string) event.Proposed {
@@ -139,9 +137,7 @@ func rootCredited(data []byte) (v Credited) {
 func (r Credited) Amount() int64 { return r.t.Amount() }
 
 // Memo aliases the event's record; "" where it is absent.
-func (r Credited) Memo() string {
-	return flat.String(r.t.Memo())
-}
+func (r Credited) Memo() string { return flat.String(r.t.Memo()) }
 
 // CreditedFields are the fields of Credited that may be left at zero. Empty
 // strings and slices are not stored.
@@ -266,9 +262,7 @@ func rootSent(data []byte) (v Sent) {
 }
 
 // To aliases the event's record.
-func (r Sent) To() string {
-	return flat.String(r.t.To())
-}
+func (r Sent) To() string { return flat.String(r.t.To()) }
 
 // Amount reads in place.
 func (r Sent) Amount() int64 { return r.t.Amount() }
@@ -316,9 +310,7 @@ func rootReceived(data []byte) (v Received) {
 }
 
 // From aliases the event's record.
-func (r Received) From() string {
-	return flat.String(r.t.From())
-}
+func (r Received) From() string { return flat.String(r.t.From()) }
 
 // Amount reads in place.
 func (r Received) Amount() int64 { return r.t.Amount() }
@@ -358,9 +350,7 @@ func rootOpen(data []byte) (v Open) {
 }
 
 // Owner aliases the command's bytes.
-func (r Open) Owner() string {
-	return flat.String(r.t.Owner())
-}
+func (r Open) Owner() string { return flat.String(r.t.Owner()) }
 
 // NewOpen returns the command's bytes, a FlatBuffer of OpenType.
 func NewOpen(owner string) []byte {
@@ -389,9 +379,7 @@ func rootCredit(data []byte) (v Credit) {
 func (r Credit) Amount() int64 { return r.t.Amount() }
 
 // Memo aliases the command's bytes; "" where it is absent.
-func (r Credit) Memo() string {
-	return flat.String(r.t.Memo())
-}
+func (r Credit) Memo() string { return flat.String(r.t.Memo()) }
 
 // CreditFields are the fields of Credit that may be left at zero. Empty strings
 // and slices are not stored.
@@ -480,9 +468,7 @@ func rootTransfer(data []byte) (v Transfer) {
 }
 
 // To aliases the command's bytes.
-func (r Transfer) To() string {
-	return flat.String(r.t.To())
-}
+func (r Transfer) To() string { return flat.String(r.t.To()) }
 
 // Amount reads in place.
 func (r Transfer) Amount() int64 { return r.t.Amount() }

@@ -39,14 +39,10 @@ type BalanceRow struct{ t fb.Balance }
 func (r BalanceRow) Bytes() []byte { return flat.Bytes(r.t.Table().Bytes) }
 
 // Account aliases the row.
-func (r BalanceRow) Account() string {
-	return flat.String(r.t.Account())
-}
+func (r BalanceRow) Account() string { return flat.String(r.t.Account()) }
 
 // Owner aliases the row.
-func (r BalanceRow) Owner() string {
-	return flat.String(r.t.Owner())
-}
+func (r BalanceRow) Owner() string { return flat.String(r.t.Owner()) }
 
 // Balance reads in place.
 func (r BalanceRow) Balance() int64 { return r.t.Balance() }
