@@ -130,7 +130,6 @@ func (w *walk) fail(at uint64, format string, args ...any) *Error {
 	return &Error{Offset: w.base + int(at), Message: fmt.Sprintf(format, args...)}
 }
 
-func (w *walk) u16(at uint64) uint64 { return uint64(binary.LittleEndian.Uint16(w.buf[at:])) }
 func (w *walk) u32(at uint64) uint64 { return uint64(binary.LittleEndian.Uint32(w.buf[at:])) }
 func (w *walk) size() uint64         { return uint64(len(w.buf)) }
 
@@ -185,12 +184,13 @@ func (w *walk) table(t *table, pos uint64, depth int) *Error {
 		return w.fail(pos, "more than %d tables deep", MaxDepth)
 	}
 	// The offset to the vtable is signed: before 0 wraps to above any size.
-	vtable := pos - uint64(int64(int32(w.u32(pos))))
-	size := w.size()
+	buf, size := w.buf, w.size()
+	vtable := pos - uint64(int64(int32(binary.LittleEndian.Uint32(buf[pos:]))))
 	if vtable > size-vtableFixedPart || vtable&1 != 0 {
 		return w.fail(pos, "vtable at byte %d is outside the buffer of %d bytes, or not aligned to 2", int64(vtable), size)
 	}
-	vtableSize, tableSize := w.u16(vtable), w.u16(vtable+2)
+	sizes := binary.LittleEndian.Uint32(buf[vtable:])
+	vtableSize, tableSize := uint64(sizes&0xffff), uint64(sizes>>16)
 	if vtableSize < vtableFixedPart || vtableSize&1 != 0 || vtable+vtableSize > size {
 		return w.fail(vtable, "a vtable of %d bytes is impossible here", vtableSize)
 	}
@@ -201,7 +201,7 @@ func (w *walk) table(t *table, pos uint64, depth int) *Error {
 		return err
 	}
 
-	entries := w.buf[vtable+vtableFixedPart : vtable+vtableSize]
+	entries := buf[vtable+vtableFixedPart : vtable+vtableSize]
 	known := min(len(entries)/2, len(t.fields))
 	fields := t.fields[:known]
 	for i := range fields {
@@ -311,25 +311,43 @@ func (w *walk) reference(f *field, at uint64, depth int) *Error {
 
 // text checks the string that the reference at position at leads to.
 func (w *walk) text(at uint64) *Error {
-	pos, err := w.follow(at)
-	if err != nil {
-		return err
+	buf := w.buf
+	distance := uint64(binary.LittleEndian.Uint32(buf[at:]))
+	pos := at + distance
+	first := pos + lengthSize
+	// As in follow, which is too large to be inlined where it matters most.
+	if distance < referenceSize || first > uint64(len(buf)) || pos&referenceMask != 0 {
+		return w.astray(at, distance)
 	}
-	length, first := w.u32(pos), pos+lengthSize
+	length := uint64(binary.LittleEndian.Uint32(buf[pos:]))
 	end := first + length
-	if end >= w.size() {
+	if end >= uint64(len(buf)) {
 		return w.fail(pos, "a string of %d bytes and its zero byte run past the end", length)
 	}
-	if w.buf[end] != 0 {
+	if buf[end] != 0 {
 		return w.fail(end, "a string of %d bytes is not followed by a zero byte", length)
 	}
 	if err := w.spend(pos, length); err != nil {
 		return err
 	}
-	if !utf8.Valid(w.buf[first:end]) {
+	if !ascii(buf, first, end) && !utf8.Valid(buf[first:end]) {
 		return w.fail(first, "the string is not valid UTF-8")
 	}
 	return nil
+}
+
+// ascii tells whether buf[first:end] has no byte above 127. It reads eight
+// bytes at a time, and for what is left over the eight bytes before end: first
+// comes after a root reference and a length, so there are as many.
+func ascii(buf []byte, first, end uint64) bool {
+	var bits uint64
+	at := first
+	for ; at+8 <= end; at += 8 {
+		bits |= binary.LittleEndian.Uint64(buf[at:])
+	}
+	last := binary.LittleEndian.Uint64(buf[end-8:])
+	bits |= last >> (8 * (8 - (end - at))) // a shift by 64 leaves nothing
+	return bits&0x8080808080808080 == 0
 }
 
 func (w *walk) strings(first, count uint64) *Error {

@@ -122,8 +122,9 @@ func openAndUse(bfbs []byte) bool {
 	if err != nil {
 		return false
 	}
-	for name := range binary.byName {
-		if plan, err := binary.Compile(name); err == nil {
+	// In order: a fuzzer takes an order that changes for a discovery.
+	for _, object := range binary.objects {
+		if plan, err := binary.Compile(string(object.Name())); err == nil {
 			_ = plan.Verify(bfbs)
 		}
 	}
