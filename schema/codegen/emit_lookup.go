@@ -59,8 +59,12 @@ func (e *emitter) declareIndex(t *schema.Table, index schema.Index) {
 	var params, values, words []string
 	for _, f := range index.Fields {
 		by += camel(f.Name)
-		params = append(params, parameter(f.Name)+" "+e.elem(f))
-		values = append(values, e.columnValue(f, parameter(f.Name)))
+		param := parameter(f.Name)
+		if param == e.name { // would hide the package, whose enums come as parameters
+			param += "_"
+		}
+		params = append(params, param+" "+e.elem(f))
+		values = append(values, e.columnValue(f, param))
 		words = append(words, f.Name)
 	}
 	e.doc(nil, "%s yields the rows of that %s, in the order of the primary key.", by, strings.Join(words, " and "))
@@ -81,6 +85,9 @@ func (e *emitter) declareIndex(t *schema.Table, index schema.Index) {
 // columnValue converts a plain value to the projection's.
 func (e *emitter) columnValue(f *schema.Field, v string) string {
 	switch b := f.Type.Base; {
+	case b == schema.String && !f.Required:
+		e.absentText = true
+		return fmt.Sprintf("textOrAbsent(%s)", v)
 	case b == schema.String:
 		return fmt.Sprintf("projection.StringValue(%s)", v)
 	case b == schema.Bool:
@@ -99,4 +106,18 @@ func converted(to, from, v string) string {
 		return v
 	}
 	return to + "(" + v + ")"
+}
+
+// textHelper writes what columnValue needs for optional strings.
+func (e *emitter) textHelper() {
+	if !e.absentText {
+		return
+	}
+	e.doc(nil, "textOrAbsent is the value of an optional string: an empty one is not stored.")
+	e.p("func textOrAbsent(s string) projection.Value {")
+	e.p("if s == \"\" {")
+	e.p("return projection.Value{}")
+	e.p("}")
+	e.p("return projection.StringValue(s)")
+	e.p("}\n")
 }

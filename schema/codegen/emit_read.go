@@ -7,7 +7,6 @@ import "github.com/verbatim-es/verbatim/schema"
 func (e *emitter) accessors(typ string, t *schema.Table, alias string) {
 	for _, f := range t.Fields {
 		name := camel(f.Name)
-		method := func(signature string) { e.p("func (r %s) %s%s {", typ, name, signature) }
 		switch shapeOf(f) {
 		case scalar, enum:
 			e.scalarAccessor(typ, f)
@@ -17,12 +16,10 @@ func (e *emitter) accessors(typ string, t *schema.Table, alias string) {
 			} else {
 				e.doc(f.Doc, "%s aliases %s; \"\" where it is absent.", name, alias)
 			}
-			method("() string")
-			e.p("return flat.String(r.t.%s())\n}\n", name)
+			e.p("func (r %s) %s() string { return flat.String(r.t.%s()) }\n", typ, name, name)
 		case octets:
 			e.doc(f.Doc, "%s aliases %s.", name, alias)
-			method("() []byte")
-			e.p("return flat.Bytes(r.t.%sBytes())\n}\n", name)
+			e.p("func (r %s) %s() []byte { return flat.Bytes(r.t.%sBytes()) }\n", typ, name, name)
 		case structure:
 			e.objectAccessor(typ, f, e.elem(f), "a copy", "fb."+base(f.Type.Object), func(low string) string {
 				return "read" + base(f.Type.Object) + "(&" + low + ")"

@@ -64,8 +64,9 @@ func (s shape) inline() bool { return s == scalar || s == enum || s == structure
 type emitter struct {
 	writer
 	*unit
-	qualifier string // of the types that package account declares: "" or "account."
-	isView    bool
+	qualifier  string // of the types that package account declares: "" or "account."
+	isView     bool
+	absentText bool // an optional string is looked up
 }
 
 // elem is the Go type of one value: of the field, or of its vector's elements.

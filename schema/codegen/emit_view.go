@@ -18,6 +18,7 @@ func (u *unit) emitViews() ([]byte, error) {
 		e.declareLookup(t)
 	}
 	e.structConversions(u.views)
+	e.textHelper()
 	doc := fmt.Sprintf("Package %sview is the views of namespace %s of %s: their rows, the projectors\n"+
 		"that write them, and their lookups. It is apart from package %s because views\n"+
 		"live in LMDB, which needs cgo.", u.name, u.namespace, u.file, u.name)

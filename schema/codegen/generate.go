@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/flatc"
@@ -134,6 +135,11 @@ func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *st
 		return os.ReadFile(filepath.Join(out, trimExt(stage.name)+".bfbs"))
 	}
 	bfbs, err := binary("plain")
+	if refused := (*flatc.Error)(nil); errors.As(err, &refused) && strings.Contains(refused.Message, "--require-explicit-ids") {
+		if problems := withoutIDs(stage.main); problems != nil {
+			return nil, problems
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -139,36 +139,35 @@ func (l *linter) fieldType(d *decl, f *fieldDecl) {
 	of, ok := l.byName[f.typ]
 	switch {
 	case !ok:
-		l.report(f.line, fmt.Sprintf("field %s.%s is a %s, which is not declared in this file", d.name, f.name, f.typ), "types of other files and namespaces can't be used: declare it here")
+		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is not declared in this file", d.name, f.name, article(f.typ)), "types of other files and namespaces can't be used: declare it here")
 	case of.kind == "union":
 		l.report(f.line, fmt.Sprintf("field %s.%s is a union", d.name, f.name), "unions are not supported")
 	case of.kind == "table" && hasRole(of):
-		l.report(f.line, fmt.Sprintf("field %s.%s is a %s, which is %s of its own", d.name, f.name, of.name, roleOf(of)), "declare a table without attribute for what they share")
+		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is %s of its own", d.name, f.name, article(of.name), roleOf(of)), "declare a table without attribute for what they share")
 	case of.kind == "table" && roleOf(d) == "a view row":
 		l.report(f.line, fmt.Sprintf("field %s.%s is a table", d.name, f.name), "a view row holds scalars, strings, structs and vectors of scalars and strings")
 	case of.kind == "struct" && f.vector && roleOf(d) == "a view row":
 		l.report(f.line, fmt.Sprintf("field %s.%s is a vector of structs", d.name, f.name), "a view row holds scalars, strings, structs and vectors of scalars and strings")
-	case of.kind == "table" && l.requires(of, d, nil):
-		if _, required := f.attrs["required"]; required {
-			l.report(f.line, fmt.Sprintf("field %s.%s requires a %s, which requires a %s again", d.name, f.name, of.name, d.name), "no buffer can hold that: drop required from one of them")
+	case of.kind == "table" && !f.vector:
+		if _, required := f.attrs["required"]; required && l.requires(of, d, map[*decl]bool{}) {
+			l.report(f.line, fmt.Sprintf("field %s.%s requires %s, which requires %s again", d.name, f.name, article(of.name), article(d.name)), "no buffer can hold that: drop required from one of them")
 		}
 	}
 }
 
-// requires reports whether a value of from always contains one of target.
-func (l *linter) requires(from, target *decl, seen []*decl) bool {
+// requires reports whether a value of from always contains one of target. seen
+// are those that were looked into.
+func (l *linter) requires(from, target *decl, seen map[*decl]bool) bool {
 	if from == target {
 		return true
 	}
-	for _, d := range seen {
-		if d == from {
-			return false
-		}
+	if seen[from] {
+		return false
 	}
+	seen[from] = true
 	for _, f := range from.fields {
 		of, ok := l.byName[f.typ]
-		if _, required := f.attrs["required"]; ok && required && !f.vector && of.kind == "table" &&
-			l.requires(of, target, append(seen, from)) {
+		if _, required := f.attrs["required"]; ok && required && !f.vector && of.kind == "table" && l.requires(of, target, seen) {
 			return true
 		}
 	}
@@ -272,11 +271,11 @@ var (
 
 // roleOf names what a table is for; "" for a plain part.
 func roleOf(d *decl) string {
-	for attr, role := range map[string]string{
-		"event": "an event", "command": "a command", "aggregate": "an aggregate", "view": "a view row",
+	for _, role := range [][2]string{
+		{"event", "an event"}, {"command", "a command"}, {"aggregate", "an aggregate"}, {"view", "a view row"},
 	} {
-		if _, ok := d.attrs[attr]; ok {
-			return role
+		if _, ok := d.attrs[role[0]]; ok {
+			return role[1]
 		}
 	}
 	return ""
@@ -291,6 +290,24 @@ func isBuiltin(typ string) bool {
 		return true
 	}
 	return false
+}
+
+// withoutIDs reports the fields that flatc --require-explicit-ids misses an id
+// on; its own message is about the end of their table.
+func withoutIDs(src *source) Problems {
+	var problems Problems
+	for _, d := range src.decls {
+		if d.kind != "table" {
+			continue
+		}
+		for _, f := range d.fields {
+			if _, ok := f.attrs["id"]; !ok {
+				problems = append(problems, Problem{src.file, f.line, fmt.Sprintf("field %s.%s has no id", d.name, f.name),
+					"ids say what stored bytes mean, whatever order fields are in: add (id: n), counting from 0"})
+			}
+		}
+	}
+	return problems.sorted()
 }
 
 // lintModel reports what only the parsed model shows.

@@ -119,25 +119,23 @@ func (p *sourceParser) declaration() {
 		p.enum(t)
 	case "rpc_service":
 		p.rpc = append(p.rpc, located{p.peek(), t.line})
+		p.skipPast("{")
 		p.block()
 	case "{": // a JSON object
-		p.tokens = append([]located{t}, p.tokens...)
 		p.block()
 	default: // attribute, root_type, file_identifier, file_extension
 		p.skipPast(";")
 	}
 }
 
-// block consumes everything through the end of the next braces.
+// block consumes everything through the brace that closes one just consumed.
 func (p *sourceParser) block() {
-	for depth := 0; !p.done(); {
+	for depth := 1; depth > 0 && !p.done(); {
 		switch p.next().name {
 		case "{":
 			depth++
 		case "}":
-			if depth--; depth == 0 {
-				return
-			}
+			depth--
 		}
 	}
 }

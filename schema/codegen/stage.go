@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -19,6 +20,13 @@ const (
 	maxFileSize = 4 << 20
 	maxFiles    = 256
 )
+
+// originally matches flatc's message about a type that was used and never
+// declared: what is wrong, and where the use is.
+var originally = regexp.MustCompile(`^[^ ]+: [0-9]+: (error: .*), originally at: (.+:[0-9]+)$`)
+
+// position matches flatc's way to write a line and a column.
+var position = regexp.MustCompile(`^ *([0-9]+): ([0-9]+): `)
 
 // stage is a directory that holds copies of a schema and of everything that it
 // includes, and nothing else. Compiling there makes the binary schema, which
@@ -114,15 +122,19 @@ func (s *stage) write(name, origin, text string) error {
 }
 
 // inOriginalPaths replaces the names of copies at the beginnings of flatc's
-// messages, and gives them the usual form "file:line:column: …".
+// messages, and gives them the usual form "file:line:column: …". Some are about
+// a place earlier than where flatc noticed.
 func (s *stage) inOriginalPaths(message string) string {
 	var lines []string
 	for line := range strings.Lines(message) {
 		line = strings.TrimSuffix(line, "\n")
+		if m := originally.FindStringSubmatch(line); m != nil {
+			line = m[2] + ": " + m[1]
+		}
 		for name, origin := range s.origin {
 			rest, ok := strings.CutPrefix(strings.TrimPrefix(line, filepath.ToSlash(s.dir)+"/"), name+":")
 			if ok {
-				line = origin + ":" + strings.Replace(rest, ": ", ":", 1)
+				line = origin + ":" + position.ReplaceAllString(rest, "$1:$2: ")
 				break
 			}
 		}

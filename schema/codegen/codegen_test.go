@@ -1,0 +1,234 @@
+package codegen_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/verbatim-es/verbatim/schema/codegen"
+	"github.com/verbatim-es/verbatim/schema/flatc"
+)
+
+var update = flag.Bool("update", false, "write the golden files instead of comparing them")
+
+// compiler is the real flatc, from the user's cache; the first run on a machine
+// builds it.
+var compiler = sync.OnceValues(func() (*flatc.Compiler, error) {
+	return flatc.Find(context.Background(), flatc.Options{Progress: os.Stderr})
+})
+
+func generate(t *testing.T, o codegen.Options, paths ...string) ([]codegen.File, error) {
+	t.Helper()
+	c, err := compiler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return codegen.Generate(t.Context(), c, o, paths...)
+}
+
+// The committed output is what the generator writes now: for the schema with
+// every feature, and for the example.
+func TestGolden(t *testing.T) {
+	t.Parallel()
+	files, err := generate(t, codegen.Options{}, "testdata/features/shop.fbs", "../../examples/bank/bank.fbs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		changed, err := codegen.Write(files)
+		t.Logf("wrote %d files: %v", len(changed), err)
+		return
+	}
+	changed, err := codegen.Changed(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range changed {
+		t.Errorf("%s is not what is generated now: go test ./schema/codegen -update", f.Path)
+	}
+}
+
+// Where it runs, how the schema is given and what lies around does not show in
+// the output.
+func TestOutputIsReproducible(t *testing.T) {
+	t.Parallel()
+	want, err := generate(t, codegen.Options{}, "testdata/features/shop.fbs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("testdata/features/shop.fbs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := module(t, "github.com/verbatim-es/verbatim/schema/codegen/testdata/features")
+	elsewhere := filepath.Join(dir, "shop.fbs")
+	writeFile(t, elsewhere, string(text))
+	got, err := generate(t, codegen.Options{}, elsewhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(want) {
+		t.Fatalf("%d files, and %d elsewhere", len(want), len(got))
+	}
+	for i := range want {
+		if !bytes.Equal(want[i].Content, got[i].Content) {
+			t.Errorf("%s differs from %s", got[i].Path, want[i].Path)
+		}
+	}
+}
+
+// The generated code is compiled and run as a user's: in another module, and
+// without cgo as far as it promises that.
+func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a module")
+	}
+	t.Parallel()
+	dir := module(t, "example.test/shop")
+	for _, name := range []string{"features/shop.fbs", "program/order_test.go"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, filepath.Base(name)), string(text))
+	}
+	files, err := generate(t, codegen.Options{}, filepath.Join(dir, "shop.fbs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := codegen.Write(files); err != nil {
+		t.Fatal(err)
+	}
+	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "vet", ".", "./order")
+	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "test", ".")
+	goCommand(t, dir, nil, "build", "./...")
+}
+
+// Running the generator again changes nothing, and a view that is gone from the
+// schema leaves no package behind.
+func TestWriteChangesOnlyWhatDiffers(t *testing.T) {
+	t.Parallel()
+	dir := module(t, "example.test/shop")
+	path := filepath.Join(dir, "shop.fbs")
+	writeFile(t, path, small+"table Row (view: \"rows\") { n:long (id: 0, pk); }\n")
+	write := func() []string {
+		files, err := generate(t, codegen.Options{}, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed, err := codegen.Write(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range changed {
+			name, _ := filepath.Rel(dir, f.Path)
+			names = append(names, filepath.ToSlash(name))
+		}
+		return names
+	}
+	all := []string{"thing/internal/fb/fb.go", "thing/thing.bfbs", "thing/thing.es.go", "thing/thingview/thingview.es.go"}
+	if got := write(); !slices.Equal(got, all) {
+		t.Errorf("first run wrote %q, want %q", got, all)
+	}
+	if got := write(); got != nil {
+		t.Errorf("second run wrote %q", got)
+	}
+	writeFile(t, path, small)
+	if got := write(); !slices.Equal(got, all) {
+		t.Errorf("without the view it changed %q, want %q", got, all)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "thing", "thingview", "thingview.es.go")); !os.IsNotExist(err) {
+		t.Errorf("the view's package is still there (%v)", err)
+	}
+}
+
+// Comments are for readers: they reach the Go code, and do not change what
+// events are marked with.
+func TestCommentsDoNotChangeTheBinarySchema(t *testing.T) {
+	t.Parallel()
+	dir := module(t, "example.test/shop")
+	path := filepath.Join(dir, "shop.fbs")
+	var bfbs, code [2]string
+	for i, text := range []string{small, strings.ReplaceAll(small, "table", "\n/// Said of it.\ntable")} {
+		writeFile(t, path, text)
+		files, err := generate(t, codegen.Options{}, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			switch filepath.Base(f.Path) {
+			case "thing.bfbs":
+				bfbs[i] = string(f.Content)
+			case "thing.es.go":
+				code[i] = string(f.Content)
+			}
+		}
+	}
+	if bfbs[0] != bfbs[1] {
+		t.Error("the binary schema depends on comments")
+	}
+	if !strings.Contains(code[1], "// Said of it.") || code[0] == code[1] {
+		t.Error("the comments are not in the Go code")
+	}
+}
+
+const small = `include "es.fbs";
+namespace shop.thing;
+table Thing (aggregate: "thing") { n:long (id: 0); }
+table Made (event) { n:long (id: 0); }
+`
+
+// module returns the directory of a new module that uses this one.
+func module(t *testing.T, path string) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The requirements are this module's own, so that nothing is to be resolved.
+	_, requirements, _ := strings.Cut(string(gomod), "\n")
+	text := "module " + path + "\n" + requirements +
+		"\nrequire github.com/verbatim-es/verbatim v0.0.0\nreplace github.com/verbatim-es/verbatim => " + root + "\n"
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "go.mod"), text)
+	writeFile(t, filepath.Join(dir, "go.sum"), string(sums))
+	return dir
+}
+
+func writeFile(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// goCommand runs the go command offline.
+func goCommand(t *testing.T, dir string, env []string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(cmd.Env, env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
