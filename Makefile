@@ -1,0 +1,115 @@
+# Everything a person or CI does with this repository. "make help" lists it.
+
+SHELL     := /bin/bash
+GO        ?= go
+# Packages that build without cgo: whoever only consumes events never compiles LMDB.
+NOCGO     := ./event/... ./schema/... ./aggregate/... ./wampbus/client/... ./examples/bank/account
+# The formatter leaves the FlatBuffers compiler's own output as it is.
+GOFILES    = find . -name '*.go' ! -name '*_generated.go' ! -path './.cache/*' ! -path '*/node_modules/*' ! -path '*/.venv/*'
+FIRST     := The first build compiles LMDB from source: a minute without output is nothing unusual.
+TIMEOUT   ?= 20m
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## run the bank: 10,000 commands over the bus, every promise checked; ends by itself
+	@echo '$(FIRST)' >&2
+	@$(GO) run ./cmd/esdemo demo
+
+.PHONY: build
+build: ## build the programs into bin/
+	@echo '$(FIRST)' >&2
+	$(GO) build -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## go vet, and all tests with the race detector
+	@echo '$(FIRST) The race detector needs a build of its own.' >&2
+	$(GO) vet ./...
+	@echo 'Packages report as they finish, in alphabetical order; the slowest takes minutes on two cores.' >&2
+	$(GO) test -race -timeout $(TIMEOUT) ./...
+
+.PHONY: short
+short: ## all tests without the race detector, the long ones shortened
+	$(GO) test -short ./...
+
+.PHONY: race
+race: ## all tests with the race detector, long ones shortened, caches ignored
+	$(GO) test -race -short -count=1 -timeout $(TIMEOUT) ./...
+
+.PHONY: lint
+lint: bin/staticcheck ## go vet and staticcheck
+	$(GO) vet ./...
+	bin/staticcheck ./...
+	$(GO) -C tools vet ./...
+
+bin/staticcheck: tools/go.mod tools/go.sum
+	$(GO) -C tools build -o ../bin/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: fmt
+fmt: ## format all Go that is not the FlatBuffers compiler's
+	$(GOFILES) -exec gofmt -w {} +
+
+.PHONY: fmt-check
+fmt-check: ## fail if anything is not formatted
+	@unformatted=$$($(GOFILES) -exec gofmt -l {} +); \
+	if [ -n "$$unformatted" ]; then printf 'not formatted, run "make fmt":\n%s\n' "$$unformatted" >&2; exit 1; fi
+
+.PHONY: generate
+generate: ## regenerate all Go from the schemas (needs a C++ compiler)
+	@echo 'The first time, this compiles the FlatBuffers compiler: a minute or so.' >&2
+	$(GO) generate ./...
+
+.PHONY: check-generate
+check-generate: ## fail if "make generate" changes anything
+	@before=$$(git status --porcelain && git diff); \
+	$(MAKE) --no-print-directory generate || exit 1; \
+	after=$$(git status --porcelain && git diff); \
+	if [ "$$before" != "$$after" ]; then git status --short; git --no-pager diff --stat; \
+	echo 'generated code is stale: commit what "make generate" wrote' >&2; exit 1; fi
+
+.PHONY: floors
+floors: ## who may import whom
+	$(GO) test -count=1 ./internal/floors
+
+.PHONY: nocgo
+nocgo: ## build without cgo what must build without it
+	CGO_ENABLED=0 $(GO) build $(NOCGO)
+
+.PHONY: license-check
+license-check: ## compare THIRD_PARTY.md with what is really imported
+	$(GO) -C tools test ./licenses
+	$(GO) -C tools run ./licenses
+
+.PHONY: licenses
+licenses: ## gather all licence texts in dist/licenses, for a release
+	@mkdir -p dist
+	$(GO) -C tools run ./licenses -gather ../dist/licenses
+	cp LICENSE dist/licenses/LICENSE
+
+.PHONY: interop-deps
+interop-deps: interop/node_modules/.installed interop/.venv/.installed ## install the clients of other languages (Node.js, Python 3)
+
+interop/node_modules/.installed: interop/package.json interop/package-lock.json
+	npm --prefix interop ci --omit=optional --ignore-scripts
+	@touch $@
+
+interop/.venv/.installed: interop/requirements.txt
+	python3 -m venv interop/.venv
+	interop/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r interop/requirements.txt
+	@touch $@
+
+.PHONY: interop
+interop: interop-deps ## run the clients of other languages against the bus
+	$(GO) test -race -count=1 ./interop
+
+.PHONY: ci
+ci: ## everything CI checks
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what the targets above put into this directory
+	rm -rf bin dist interop/node_modules interop/.venv
