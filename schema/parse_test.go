@@ -248,7 +248,7 @@ func TestParseNeverPanicsOnForeignBytes(t *testing.T) {
 	bfbs := slices.Clone(original)
 	parsed := 0
 	for i := range bfbs {
-		for _, b := range []byte{0, 1, 0x7f, 0xff, original[i] ^ 1, original[i] ^ 0x80} {
+		for _, b := range []byte{0xff, original[i] ^ 1} {
 			bfbs[i] = b
 			if s, err := schema.Parse(bfbs); err == nil {
 				parsed++

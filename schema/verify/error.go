@@ -24,6 +24,8 @@ func (e *Error) Error() string {
 }
 
 // under puts the field's name before what has been walked through below it.
+//
+//go:noinline
 func (e *Error) under(name string) *Error {
 	switch {
 	case e.Path == "":
