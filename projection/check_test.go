@@ -1,0 +1,62 @@
+package projection
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+func TestCheckFindsDamage(t *testing.T) {
+	t.Parallel()
+	const amount = 1 // the place of the index in the view
+	for want, harm := range map[string]func(txn *lmdbenv.Txn, b *build) error{
+		"has no right entry": func(txn *lmdbenv.Txn, b *build) error {
+			entry, _ := b.view.entry(nil, amount, item{SKU: "1", Amount: 5}.pack(), encode([]Value{StringValue("1")}))
+			return txn.Del(b.indexes[amount], entry, nil)
+		},
+		"is not the one of its row": func(txn *lmdbenv.Txn, b *build) error {
+			entry, columns := b.view.entry(nil, amount, item{SKU: "1", Amount: 6}.pack(), encode([]Value{StringValue("1")}))
+			return txn.Put(b.indexes[amount], entry, []byte{byte(columns), 0}, 0)
+		},
+		"has no row": func(txn *lmdbenv.Txn, b *build) error {
+			entry, columns := b.view.entry(nil, amount, item{SKU: "2", Amount: 5}.pack(), encode([]Value{StringValue("2")}))
+			return txn.Put(b.indexes[amount], entry, []byte{byte(columns), 0}, 0)
+		},
+		"has the value": func(txn *lmdbenv.Txn, b *build) error {
+			return txn.Put(b.indexes[amount], []byte("entry"), []byte{9, 9}, 0)
+		},
+		"stands under": func(txn *lmdbenv.Txn, b *build) error {
+			return txn.Put(b.rows, []byte("key"), item{SKU: "1"}.pack(), 0)
+		},
+		"size prefix": func(txn *lmdbenv.Txn, b *build) error {
+			return txn.Put(b.rows, []byte("key"), []byte("not a row"), 0)
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			e, err := Open(t.TempDir(), m, Options{Logger: quiet(), MapSize: 1 << 30}, items(nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := m.addItem(t, stocked, item{SKU: "1", Amount: 5})
+			agree(t, e, m, last, "items")
+			if err := e.Check(t.Context()); err != nil {
+				t.Errorf("a whole view: %v", err)
+			}
+			if err := e.env.Update(func(txn *lmdbenv.Txn) error { return harm(txn, e.builds["items"][0]) }); err != nil {
+				t.Fatal(err)
+			}
+			var damage *DamageError
+			if err := e.Check(t.Context()); !errors.As(err, &damage) || damage.View != "items" || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+			if err := e.Rebuild(t.Context(), "items"); err != nil {
+				t.Fatal(err)
+			}
+			closeEngine(t, e) // which checks it again
+		})
+	}
+}
