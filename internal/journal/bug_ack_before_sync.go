@@ -1,0 +1,5 @@
+//go:build bug_ack_before_sync
+
+package journal
+
+const seeded = bugAckBeforeSync

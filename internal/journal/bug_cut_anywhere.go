@@ -1,0 +1,5 @@
+//go:build bug_cut_anywhere
+
+package journal
+
+const seeded = bugCutAnywhere

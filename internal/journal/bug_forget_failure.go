@@ -1,0 +1,5 @@
+//go:build bug_forget_failure
+
+package journal
+
+const seeded = bugForgetFailure

@@ -1,0 +1,5 @@
+//go:build bug_no_dir_sync
+
+package journal
+
+const seeded = bugNoDirSync

@@ -1,0 +1,5 @@
+//go:build bug_recycle_early
+
+package journal
+
+const seeded = bugRecycleEarly

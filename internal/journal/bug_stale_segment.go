@@ -1,0 +1,5 @@
+//go:build bug_stale_segment
+
+package journal
+
+const seeded = bugStaleSegment

@@ -1,0 +1,5 @@
+//go:build bug_trust_payload
+
+package journal
+
+const seeded = bugTrustPayload
