@@ -82,7 +82,7 @@ func (s *Store) facts(p *commit.Proposal) (err error) {
 		return closedError(err)
 	}
 	defer r.Close()
-	view := indexView{s.index, r.Txn}
+	view := indexView{index: s.index, txn: r.Txn}
 	for stream, version := range p.Facts.Versions {
 		if version == 0 {
 			if p.Facts.Versions[stream], err = view.version(stream); err != nil {
@@ -145,7 +145,7 @@ func (s *Store) confirm(at place, q event.Query) error {
 	return closedError(s.log.env.View(func(txn *lmdbenv.Txn) error {
 		e, err := logView{s.log, txn}.at(at)
 		if err == nil && !q.Matches(e) {
-			err = &event.CorruptError{Position: at.position, Message: "the index lists it under what it is not"}
+			err = errListedWrongly(at.position)
 		}
 		return err
 	}))
@@ -165,7 +165,7 @@ func (s *Store) earlier(t *tail, key string) (*commit.Earlier, error) {
 	var at place
 	err := s.index.env.View(func(txn *lmdbenv.Txn) (err error) {
 		var ok bool
-		at, ok, err = indexView{s.index, txn}.key(key)
+		at, ok, err = indexView{index: s.index, txn: txn}.key(key)
 		if !ok {
 			at = place{}
 		}

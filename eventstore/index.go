@@ -116,10 +116,12 @@ func (x *index) database(k listKind) lmdbenv.DBI {
 	}
 }
 
-// indexView is the index as of one transaction: a source of lists.
+// indexView is the index as of one transaction: a source of lists. Streams are
+// checked against log, of a transaction that began later.
 type indexView struct {
 	*index
 	txn *lmdbenv.Txn
+	log logView
 }
 
 // key returns the place of the first event of the append with that key.
@@ -249,7 +251,8 @@ type streamPostings struct {
 	backward bool
 	started  bool
 	last     uint64 // version of the stream
-	at       uint64 // version of the last hit
+	at       uint64 // version of the last hit, 0 if there is none
+	position uint64 // of the last hit
 	key      []byte
 }
 
@@ -262,48 +265,79 @@ func (p *streamPostings) seek(position uint64) (hit, error) {
 			return hit{}, err
 		}
 		p.started, p.last = true, last
-		if p.backward {
-			p.at = last + 1
-		}
+	}
+	if p.at == 0 {
+		return p.search(position)
 	}
 	// Usually the neighbour of the last hit is it.
-	if next := p.next(); p.at > 0 && p.at <= p.last && next > 0 && next <= p.last {
-		at, err := p.place(next)
-		if err != nil || !before(at.position, position, p.backward) {
-			p.at = next
-			return hit{place: at, version: next, ok: true}, err
-		}
-	}
-	return p.search(position)
-}
-
-func (p *streamPostings) next() uint64 {
+	next := p.at + 1
 	if p.backward {
-		return p.at - 1
+		next = p.at - 1
 	}
-	return p.at + 1
+	if next == 0 || next > p.last {
+		return hit{}, nil
+	}
+	at, err := p.place(next)
+	switch {
+	case err != nil:
+		return hit{}, err
+	case !before(p.position, at.position, p.backward):
+		return hit{}, indexDamage("versions %d and %d of stream %q are not in order", p.at, next, p.stream)
+	case before(at.position, position, p.backward):
+		return p.search(position)
+	}
+	return p.hit(next, at), nil
 }
 
+func (p *streamPostings) hit(version uint64, at place) hit {
+	p.at, p.position = version, at.position
+	return hit{place: at, version: version, ok: true}
+}
+
+// search finds the first version at or beyond a position. The version before
+// it is confirmed by the log: with it, a wrong place in the index can't make
+// the search pass versions over.
 func (p *streamPostings) search(position uint64) (hit, error) {
 	var failed error
-	// The number of versions below position, or with it for reading backward.
-	below := uint64(sort.Search(int(p.last), func(i int) bool {
-		at, err := p.place(uint64(i) + 1)
-		failed = errors.Join(failed, err)
+	version := 1 + uint64(sort.Search(int(p.last), func(i int) bool {
+		version := uint64(i) + 1
 		if p.backward {
-			return at.position > position
+			version = p.last - uint64(i)
 		}
-		return at.position >= position
+		at, err := p.place(version)
+		failed = errors.Join(failed, err)
+		return !before(at.position, position, p.backward)
 	}))
-	p.at = below
-	if !p.backward {
-		p.at++
+	passed := version - 1
+	if p.backward {
+		version, passed = p.last+1-version, p.last+2-version
 	}
-	if failed != nil || p.at == 0 || p.at > p.last {
+	if failed != nil {
 		return hit{}, failed
 	}
-	at, err := p.place(p.at)
-	return hit{place: at, version: p.at, ok: true}, err
+	if passed > 0 && passed <= p.last {
+		at, err := p.place(passed)
+		if err != nil {
+			return hit{}, err
+		}
+		if err := p.view.confirm(at, p.stream, passed); err != nil {
+			return hit{}, err
+		}
+	}
+	if version == 0 || version > p.last {
+		return hit{}, nil
+	}
+	at, err := p.place(version)
+	return p.hit(version, at), err
+}
+
+// confirm checks a place in the index against the log.
+func (v indexView) confirm(at place, stream string, version uint64) error {
+	e, err := v.log.at(at)
+	if err == nil && (e.Stream() != stream || e.Version() != version) {
+		err = errListedWrongly(at.position)
+	}
+	return err
 }
 
 func (p *streamPostings) place(version uint64) (place, error) {

@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -33,8 +34,9 @@ type indexer struct {
 	done    chan struct{}
 
 	mu      sync.Mutex
-	at      place // checkpoint
-	lastErr error // of the last flush
+	at      place         // checkpoint
+	moved   chan struct{} // closed, and replaced, by every attempt to move it
+	lastErr error         // of the last attempt
 	broken  bool
 }
 
@@ -42,7 +44,7 @@ func newIndexer(x *index, store event.ID, at place, r *recent, fatal func(error)
 	return &indexer{
 		index: x, store: store, recent: r, fatal: fatal, at: at,
 		kicked: make(chan struct{}, 1), full: make(chan struct{}, 1),
-		closing: make(chan struct{}), done: make(chan struct{}),
+		closing: make(chan struct{}), done: make(chan struct{}), moved: make(chan struct{}),
 	}
 }
 
@@ -116,11 +118,37 @@ func (x *indexer) flush() {
 			x.fatal(fmt.Errorf("write the index: %w", err))
 		}
 		at = x.at
+		close(x.moved)
+		x.moved = make(chan struct{})
 		x.mu.Unlock()
 		if err != nil {
 			return
 		}
 		x.recent.trim(at.position)
+	}
+}
+
+// await has the index follow up to a position without delay, and waits for it.
+func (x *indexer) await(ctx context.Context, position uint64) error {
+	for {
+		x.mu.Lock()
+		at, moved, err := x.at.position, x.moved, x.lastErr
+		x.mu.Unlock()
+		if at >= position {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the index stays behind the log: %w", err)
+		}
+		signal(x.kicked)
+		signal(x.full)
+		select {
+		case <-moved:
+		case <-x.done:
+			return errClosed()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 

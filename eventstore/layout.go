@@ -107,6 +107,10 @@ func indexDamage(message string, args ...any) error {
 	return &event.CorruptError{Message: "index: " + fmt.Sprintf(message, args...) + ": delete the directory \"" + indexDir + "\" of the closed store, and it is rebuilt"}
 }
 
+func errListedWrongly(position uint64) error {
+	return &event.CorruptError{Position: position, Message: "the index lists it as what it is not"}
+}
+
 // getOrNil is a get that returns nil for what does not exist.
 func getOrNil(txn *lmdbenv.Txn, db lmdbenv.DBI, key []byte) ([]byte, error) {
 	value, err := txn.Get(db, key)

@@ -117,7 +117,7 @@ type pageReader struct {
 }
 
 func (r *pageReader) read() error {
-	var index indexView
+	index := indexView{index: r.store.index}
 	indexed := uint64(0)
 	if !r.unfiltered() {
 		reader, err := r.store.index.env.Begin()
@@ -125,7 +125,7 @@ func (r *pageReader) read() error {
 			return err
 		}
 		defer reader.Close()
-		index = indexView{r.store.index, reader.Txn}
+		index.txn = reader.Txn
 		at, err := index.checkpoint(reader.Txn)
 		if err != nil {
 			return err
@@ -138,6 +138,7 @@ func (r *pageReader) read() error {
 	}
 	defer reader.Close()
 	r.log = logView{r.store.log, reader.Txn}
+	index.log = r.log
 
 	from, err := r.start(index)
 	if err != nil {
@@ -214,7 +215,11 @@ func (r *pageReader) beforeVersion(index indexView) (uint64, error) {
 	if err != nil || last == 0 {
 		return 0, err
 	}
-	at, err := p.place(min(last, r.sel.FromVersion))
+	version := min(last, r.sel.FromVersion)
+	at, err := p.place(version)
+	if err == nil {
+		err = index.confirm(at, r.sel.Stream, version)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -334,8 +339,14 @@ func (r *pageReader) follow(s source, from, to uint64, at func(place) (event.Eve
 		if err != nil {
 			return err
 		}
-		if !h.ok || before(to, h.position, r.sel.Backward) {
+		if !h.ok {
 			return nil
+		}
+		if before(to, h.position, r.sel.Backward) {
+			if h.version != 0 { // or a wrong place would hide what follows
+				_, err = at(h.place)
+			}
+			return err
 		}
 		if h.partial {
 			r.full = true
@@ -350,7 +361,7 @@ func (r *pageReader) follow(s source, from, to uint64, at func(place) (event.Eve
 			return err
 		}
 		if !r.sel.Matches(e) || h.version != 0 && h.version != e.Version() {
-			return &event.CorruptError{Position: h.position, Message: "the index lists it under what it is not"}
+			return errListedWrongly(h.position)
 		}
 		if e.Version() >= r.sel.FromVersion {
 			r.add(e, r.limit())

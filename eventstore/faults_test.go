@@ -1,0 +1,307 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/eventstoretest"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+func openFaulty(t *testing.T, dir string, o Options) *Store {
+	t.Helper()
+	o.Schemas = eventstoretest.Schema
+	s, err := Open(dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		report, err := s.Verify(context.Background())
+		if err != nil && !errors.Is(err, event.ErrUnavailable) {
+			t.Errorf("verify: %v", err)
+		}
+		for _, p := range report.Problems {
+			t.Errorf("verify: %v", p)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+func struck(stream string) event.Append {
+	return event.Append{Stream: stream, Events: []event.Proposed{eventstoretest.Struck(1)}}
+}
+
+func mustAppend(t *testing.T, s *Store, a event.Append) event.Receipt {
+	t.Helper()
+	receipt, err := s.Append(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipt
+}
+
+func TestFailedSyncTurnsTheStoreReadOnly(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, t.TempDir(), Options{})
+	mustAppend(t, s, struck("ledger-1"))
+	s.committer.persist = func([]event.Event) error {
+		return &lmdbenv.CommitError{Err: syscall.EIO}
+	}
+	_, err := s.Append(t.Context(), struck("ledger-1"))
+	if !errors.Is(err, event.ErrOutcomeUnknown) || !errors.Is(err, event.ErrUnavailable) {
+		t.Errorf("the append whose sync failed: %v", err)
+	}
+	s.committer.persist = s.log.commit
+	_, err = s.Append(t.Context(), struck("ledger-1"))
+	if errors.Is(err, event.ErrOutcomeUnknown) || !errors.Is(err, event.ErrUnavailable) {
+		t.Errorf("the append after it: %v", err)
+	}
+	if reason := s.Stats().ReadOnly; !strings.Contains(reason, "input/output") {
+		t.Errorf("the reason: %q", reason)
+	}
+	page, err := s.ReadPage(t.Context(), event.Selection{}, event.PageOptions{})
+	if err != nil || page.Count != 1 || page.Head != 1 {
+		t.Errorf("reading goes on: %+v, %v", page, err)
+	}
+}
+
+func TestFullDiskIsAnOrdinaryError(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, t.TempDir(), Options{MapSize: 2 << 20})
+	big := event.Append{Stream: "ledger-1", Events: []event.Proposed{eventstoretest.Noted("x", 1)}}
+	big.Events[0].Metadata = []event.Meta{{Key: "pad", Value: strings.Repeat("x", 100_000)}}
+	stored := uint64(0)
+	var err error
+	for ; err == nil; stored++ {
+		_, err = s.Append(t.Context(), big)
+	}
+	stored--
+	if !errors.Is(err, event.ErrUnavailable) || errors.Is(err, event.ErrOutcomeUnknown) || !lmdbenv.IsNoSpace(err) {
+		t.Errorf("a full map: %v", err)
+	}
+	if reason := s.Stats().ReadOnly; reason != "" || stored < 5 {
+		t.Errorf("read-only after %d events: %q", stored, reason)
+	}
+	if got := mustAppend(t, s, struck("ledger-1")); got.First != stored+1 {
+		t.Errorf("a small append after a large one that had no room: %+v, %d are stored", got, stored)
+	}
+}
+
+// gate lets a test hold commits.
+type gate struct{ arrived, pass chan struct{} }
+
+func hold(s *Store) gate {
+	g := gate{make(chan struct{}), make(chan struct{})}
+	s.committer.persist = func(events []event.Event) error {
+		g.arrived <- struct{}{}
+		<-g.pass
+		return s.log.commit(events)
+	}
+	return g
+}
+
+type appended struct {
+	receipt event.Receipt
+	err     error
+}
+
+func appendAsync(ctx context.Context, s *Store, a event.Append) chan appended {
+	out := make(chan appended, 1)
+	go func() {
+		receipt, err := s.Append(ctx, a)
+		out <- appended{receipt, err}
+	}()
+	return out
+}
+
+func (c *committer) waitForQueue(n int) {
+	for c.queueLen() != n {
+		time.Sleep(0) // yields; the test's deadline bounds it
+	}
+}
+
+func TestNothingIsVisibleBeforeTheSync(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, t.TempDir(), Options{})
+	g := hold(s)
+	done := appendAsync(t.Context(), s, struck("ledger-1"))
+	<-g.arrived
+	page, err := s.ReadPage(t.Context(), event.Selection{}, event.PageOptions{Wait: 5 * time.Millisecond})
+	if err != nil || page.Count != 0 || page.Head != 0 {
+		t.Errorf("before the sync: %+v, %v", page, err)
+	}
+	select {
+	case r := <-done:
+		t.Errorf("acknowledged before the sync: %+v", r)
+	default:
+	}
+	close(g.pass)
+	if r := <-done; r.err != nil || r.receipt.First != 1 {
+		t.Errorf("after the sync: %+v", r)
+	}
+}
+
+func TestGivingUpWaiting(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, t.TempDir(), Options{})
+	g := hold(s)
+	first := appendAsync(t.Context(), s, struck("ledger-1"))
+	<-g.arrived
+	queued, giveUpQueued := context.WithCancel(t.Context())
+	taken, giveUpTaken := context.WithCancel(t.Context())
+	second := appendAsync(queued, s, struck("ledger-2"))
+	s.committer.waitForQueue(1)
+	third := appendAsync(taken, s, struck("ledger-3"))
+	s.committer.waitForQueue(2)
+
+	giveUpQueued()
+	if r := <-second; !errors.Is(r.err, context.Canceled) || errors.Is(r.err, event.ErrOutcomeUnknown) {
+		t.Errorf("given up in the queue: %v", r.err)
+	}
+	g.pass <- struct{}{}
+	if r := <-first; r.err != nil {
+		t.Errorf("the first: %v", r.err)
+	}
+	<-g.arrived // with the third
+	giveUpTaken()
+	if r := <-third; !errors.Is(r.err, context.Canceled) || !errors.Is(r.err, event.ErrOutcomeUnknown) {
+		t.Errorf("given up during the commit: %v", r.err)
+	}
+	g.pass <- struct{}{}
+	page, err := s.ReadPage(t.Context(), event.Selection{After: 1}, event.PageOptions{Wait: time.Minute})
+	if err != nil || page.Count != 1 {
+		t.Fatalf("what was handed over: %+v, %v", page, err)
+	}
+	for e := range page.Events() {
+		if e.Stream() != "ledger-3" {
+			t.Errorf("stored is %v", e)
+		}
+	}
+}
+
+func TestFullQueueRefusesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, t.TempDir(), Options{MaxQueue: 300})
+	g := hold(s)
+	first := appendAsync(t.Context(), s, struck("ledger-1"))
+	<-g.arrived
+	second := appendAsync(t.Context(), s, struck("ledger-1"))
+	s.committer.waitForQueue(1)
+	if _, err := s.Append(t.Context(), struck("ledger-1")); !errors.Is(err, event.ErrUnavailable) || errors.Is(err, event.ErrOutcomeUnknown) {
+		t.Errorf("the third: %v", err)
+	}
+	close(g.pass)
+	<-g.arrived
+	for _, done := range []chan appended{first, second} {
+		if r := <-done; r.err != nil {
+			t.Error(r.err)
+		}
+	}
+}
+
+func TestFullTailBlocksUntilTheIndexFollows(t *testing.T) {
+	t.Parallel()
+	s := openFaulty(t, t.TempDir(), Options{MaxTail: 600})
+	held, release := make(chan struct{}), make(chan struct{})
+	go func() { // the index can't write meanwhile
+		_ = s.index.env.Update(func(*lmdbenv.Txn) error {
+			close(held)
+			<-release
+			return errors.New("nothing to write")
+		})
+	}()
+	<-held
+	a := struck("ledger-1")
+	for range chunkEvents {
+		a.Events = append(a.Events, eventstoretest.Struck(2))
+	}
+	mustAppend(t, s, a) // the tail is beyond its bound now
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.Append(ctx, struck("ledger-1")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, event.ErrOutcomeUnknown) {
+		t.Errorf("append on a full tail: %v", err)
+	}
+	blocked := appendAsync(t.Context(), s, struck("ledger-1"))
+	close(release)
+	if r := <-blocked; r.err != nil || r.receipt.First != chunkEvents+2 {
+		t.Errorf("append once the index followed: %+v", r)
+	}
+}
+
+func TestClockGoesBackAndJumps(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openFaulty(t, dir, Options{})
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	s.committer.now = func() time.Time { return now }
+	at := func(offset time.Duration) event.ID {
+		now = now.Add(offset)
+		return mustAppend(t, s, struck("ledger-1")).IDs[0]
+	}
+	ids := []event.ID{at(0), at(0), at(time.Second), at(-time.Hour), at(365 * 24 * time.Hour), at(-365 * 24 * time.Hour), at(-200 * 365 * 24 * time.Hour)}
+	for i := 1; i < len(ids); i++ {
+		if ids[i].Compare(ids[i-1]) <= 0 {
+			t.Errorf("id %d: %v after %v", i, ids[i], ids[i-1])
+		}
+	}
+	if got := s.Stats().ClockBehind; got != 3 {
+		t.Errorf("the clock was behind %d times, want 3", got)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := openFaulty(t, dir, Options{})
+	if id := mustAppend(t, again, struck("ledger-1")).IDs[0]; id.Compare(ids[len(ids)-1]) <= 0 {
+		t.Errorf("after reopening: %v after %v", id, ids[len(ids)-1])
+	}
+}
+
+// TestIdleWaitersSleep shows that an event wakes only those it may concern.
+func TestIdleWaitersSleep(t *testing.T) {
+	t.Parallel()
+	ws := newWaiters()
+	selections := map[string]event.Selection{
+		"stream":       {Stream: "ledger-1"},
+		"other stream": {Stream: "ledger-2"},
+		"category":     {Category: "ledger"},
+		"other":        {Category: "other"},
+		"type":         {Types: []string{eventstoretest.StruckType}},
+		"other type":   {Types: []string{eventstoretest.NotedType}},
+		"prefix":       {Types: []string{"contract."}},
+		"other prefix": {Types: []string{"contract.led."}},
+		"tag":          {Tags: []string{"a:b", "c:d"}},
+		"other tag":    {Tags: []string{"x:y", "a:b"}},
+		"everything":   {},
+		"query":        {Query: event.Query{{Tags: []string{"x:y"}}, {Types: []string{eventstoretest.StruckType}}}},
+	}
+	entered := make(map[string]*waiter)
+	for name, sel := range selections {
+		entered[name] = newWaiter(&sel)
+		ws.add(entered[name])
+	}
+	record, err := event.BuildRecord(&event.Append{Stream: "ledger-1", Events: []event.Proposed{eventstoretest.Struck(1)}}, 0, 1, []string{"a:b", "c:d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ws.wake([]event.Event{event.Trusted(record)})
+	for name, w := range entered {
+		sel := selections[name]
+		want := sel.Matches(event.Trusted(record))
+		if got := len(w.woken) == 1; got != want {
+			t.Errorf("%s: woken %v, want %v", name, got, want)
+		}
+		ws.remove(w)
+	}
+	if fmt.Sprint(len(ws.any), len(ws.on), len(ws.prefix), ws.len()) != "0 0 0 0" {
+		t.Errorf("waiters stay behind: %+v", ws)
+	}
+}

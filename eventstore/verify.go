@@ -1,0 +1,292 @@
+package eventstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+// maxProblems is how many problems a report spells out.
+const maxProblems = 100
+
+// verifyStep is how many events are verified in one reader transaction.
+const verifyStep = 1000
+
+// Report is what [Store.Verify] found.
+type Report struct {
+	Store event.ID
+	// Head and IndexPosition are up to where log and index were verified.
+	Head, IndexPosition uint64
+	// Events, Appends and Streams there are; Bytes of records.
+	Events, Appends, Streams, Bytes uint64
+	// Problems are the first hundred, in the order of the log; Found is how
+	// many there are.
+	Problems []Problem
+	Found    int
+}
+
+// Problem is one thing that is not as it must be.
+type Problem struct {
+	// Position of the event, 0 when the problem is not with one.
+	Position uint64
+	Message  string
+}
+
+func (p Problem) String() string {
+	if p.Position == 0 {
+		return p.Message
+	}
+	return fmt.Sprintf("position %d: %s", p.Position, p.Message)
+}
+
+// OK reports whether nothing was found.
+func (r *Report) OK() bool { return r.Found == 0 }
+
+func (r *Report) add(position uint64, message string, args ...any) {
+	if r.Found++; len(r.Problems) < maxProblems {
+		r.Problems = append(r.Problems, Problem{position, fmt.Sprintf(message, args...)})
+	}
+}
+
+// Verify reads the whole store and checks everything that can be: that every
+// record is whole, valid for its schema and where it belongs; that positions
+// and versions are dense, ids increase and appends are whole; that the index
+// has exactly what the log says. It runs beside appends and reads, and covers
+// what there was when it began. What it finds wrong is in the report; the error
+// is for a verification that could not be finished.
+//
+// It keeps the names of all streams in memory.
+func (s *Store) Verify(ctx context.Context) (Report, error) {
+	v := &verifier{store: s, head: s.recent.snapshot().head, streams: make(map[string]uint64)}
+	v.report.Store = s.log.store
+	if err := s.indexer.await(ctx, v.head.position); err != nil {
+		return v.report, err
+	}
+	entries, err := v.indexEntries()
+	if err != nil {
+		return v.report, closedError(err)
+	}
+	for v.position < v.head.position && !v.ended {
+		if err := ctx.Err(); err != nil {
+			return v.report, err
+		}
+		if err := v.step(); err != nil {
+			return v.report, closedError(err)
+		}
+	}
+	v.finish(entries)
+	return v.report, nil
+}
+
+// verifier is a verification on its way.
+type verifier struct {
+	store   *Store
+	head    place
+	report  Report
+	streams map[string]uint64 // versions
+
+	position uint64 // verified so far
+	key      []byte // the id there, as the log's key
+	ended    bool   // the log ended early
+	previous event.Event
+	expected indexCounts // for what was verified up to IndexPosition
+}
+
+// indexCounts are numbers of entries.
+type indexCounts map[lmdbenv.DBI]uint64
+
+// indexEntries notes the index's checkpoint and how much it holds there.
+func (v *verifier) indexEntries() (indexCounts, error) {
+	counts := make(indexCounts)
+	v.expected = make(indexCounts)
+	err := v.store.index.env.View(func(txn *lmdbenv.Txn) error {
+		at, err := v.store.index.checkpoint(txn)
+		if err != nil {
+			return err
+		}
+		v.report.IndexPosition = at.position
+		for _, db := range v.store.index.databases() {
+			stat, err := txn.Stat(*db)
+			if err != nil {
+				return err
+			}
+			counts[*db] = stat.Entries
+		}
+		return nil
+	})
+	// Events that came since are in the index already: look at them too.
+	if v.report.IndexPosition > v.head.position {
+		v.head.position = v.report.IndexPosition
+	}
+	return counts, err
+}
+
+// step verifies the next events, in one transaction each of log and index.
+func (v *verifier) step() error {
+	index, err := v.store.index.env.Begin()
+	if err != nil {
+		return err
+	}
+	defer index.Close()
+	log, err := v.store.log.env.Begin()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	c, err := log.Txn.OpenCursor(v.store.log.records)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if v.key != nil {
+		if _, _, err := c.Get(v.key, nil, lmdbenv.SetKey); err != nil {
+			return err
+		}
+	}
+	for range verifyStep {
+		if v.position >= v.head.position {
+			return nil
+		}
+		key, record, err := c.Get(nil, nil, lmdbenv.Next)
+		if lmdbenv.IsNotFound(err) {
+			v.report.add(v.position+1, "the log ends here, the head is %d", v.head.position)
+			v.ended = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		v.position++
+		v.key = append(v.key[:0], key...)
+		e, ok := v.record(key, record)
+		if !ok {
+			v.previous = event.Event{}
+			continue
+		}
+		v.order(e)
+		v.sparse(log.Txn, e)
+		if err := v.indexed(indexView{index: v.store.index, txn: index.Txn}, e); err != nil {
+			return err
+		}
+		v.previous = e.Clone()
+	}
+	return nil
+}
+
+// record verifies one record by itself.
+func (v *verifier) record(key, record []byte) (event.Event, bool) {
+	e, err := checked(key, record, 0)
+	if err != nil {
+		v.report.add(v.position, "%s", problem(err))
+		return e, false
+	}
+	if e, err = event.Decode(record); err != nil {
+		v.report.add(v.position, "%s", problem(err))
+		return e, false
+	}
+	if e.Position() != v.position {
+		v.report.add(v.position, "the record found there is that of position %d", e.Position())
+		v.position = e.Position()
+	}
+	if err := v.store.schemas.Verify(e.Type(), e.Schema(), e.Data()); err != nil {
+		v.report.add(v.position, "data: %v", err)
+	}
+	v.report.Events++
+	v.report.Bytes += uint64(len(record))
+	return e, true
+}
+
+func problem(err error) string {
+	var corrupt *event.CorruptError
+	if errors.As(err, &corrupt) {
+		return corrupt.Message
+	}
+	return err.Error()
+}
+
+// order verifies the event's place among those before it.
+func (v *verifier) order(e event.Event) {
+	at := e.Position()
+	v.streams[e.Stream()]++
+	if want := v.streams[e.Stream()]; e.Version() != want {
+		v.report.add(at, "version %d of stream %q, %d was next", e.Version(), e.Stream(), want)
+		v.streams[e.Stream()] = e.Version()
+	}
+	if e.BatchSeq() == 0 {
+		v.report.Appends++
+	}
+	if e.BatchSeq() >= e.BatchSize() || uint64(e.BatchSeq()) >= at {
+		v.report.add(at, "place %d in an append of %d", e.BatchSeq(), e.BatchSize())
+	}
+	if before := v.previous; !before.IsZero() {
+		if e.ID().Compare(before.ID()) <= 0 {
+			v.report.add(at, "id %s does not follow %s", e.ID(), before.ID())
+		}
+		inside := e.BatchSeq() == before.BatchSeq()+1 && e.BatchSize() == before.BatchSize() && e.BatchKey() == before.BatchKey()
+		begins := e.BatchSeq() == 0 && before.BatchSeq()+1 == before.BatchSize()
+		if !inside && !begins {
+			v.report.add(at, "the append before it, or its own, is torn")
+		}
+	}
+	if at == v.head.position && e.BatchSeq()+1 != e.BatchSize() {
+		v.report.add(at, "the last append is torn")
+	}
+}
+
+func (v *verifier) sparse(txn *lmdbenv.Txn, e event.Event) {
+	at := placeOf(e)
+	if at.position%sparseStep != 0 {
+		return
+	}
+	id, err := txn.Get(v.store.log.positions, binary.BigEndian.AppendUint64(nil, at.position))
+	if err != nil || string(id) != string(at.id[:]) {
+		v.report.add(at.position, "the log's list of positions has id %x", id)
+	}
+}
+
+// indexed verifies that the index has all of the event.
+func (v *verifier) indexed(view indexView, e event.Event) error {
+	at := placeOf(e)
+	if at.position > v.report.IndexPosition {
+		return nil
+	}
+	if err := v.entry(view, view.streams, appendKey(nil, e.Stream(), e.Version()), at.append(nil), e); err != nil {
+		return err
+	}
+	for l := range lists(e) {
+		if l.kind == byStream {
+			continue
+		}
+		if err := v.entry(view, view.database(l.kind), appendKey(nil, l.name, at.position), at.id[:], e); err != nil {
+			return err
+		}
+	}
+	if key := e.BatchKey(); key != "" && e.BatchSeq() == 0 {
+		return v.entry(view, view.keys, []byte(key), at.append(nil), e)
+	}
+	return nil
+}
+
+func (v *verifier) entry(view indexView, db lmdbenv.DBI, key, want []byte, e event.Event) error {
+	v.expected[db]++
+	got, err := getOrNil(view.txn, db, key)
+	if err == nil && string(got) != string(want) {
+		v.report.add(e.Position(), "the index has %x under %q, want %x", got, key, want)
+	}
+	return err
+}
+
+// finish compares what can only be known at the end.
+func (v *verifier) finish(entries indexCounts) {
+	v.report.Head = v.position
+	v.report.Streams = uint64(len(v.streams))
+	for name, db := range v.store.index.databases() {
+		if got, want := entries[*db], v.expected[*db]; got != want {
+			v.report.add(0, "the index has %d entries of %s, the log gives %d", got, name, want)
+		}
+	}
+}
