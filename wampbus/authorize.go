@@ -1,0 +1,137 @@
+package wampbus
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gammazero/nexus/v3/wamp"
+
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+)
+
+// caller is who made a call. The authorizer puts it in front of the call's
+// arguments, where nothing that comes from outside can stand.
+type caller struct {
+	session *session
+	request wamp.ID // the caller's own, of its CALL
+	roles   Roles
+	// principal is the authid of a client that proved it, "" for an anonymous one.
+	principal string
+	timeout   time.Duration // 0 means none
+}
+
+// authorizer decides what a session may do: nothing, unless said here.
+type authorizer struct{ bus *Bus }
+
+// Authorize implements the router's interface. An error is a refusal with a
+// message, for those whose request makes no sense.
+func (a authorizer) Authorize(s *wamp.Session, m wamp.Message) (bool, error) {
+	transport := transportOf(s.Details)
+	if server, ok := transport.(*localPeer); ok {
+		return a.bus.owns(server), nil
+	}
+	client, ok := transport.(*session)
+	if !ok {
+		return false, nil
+	}
+	authrole, _ := wamp.AsString(s.Details["authrole"])
+	roles, err := ParseRoles(authrole)
+	if err != nil {
+		return false, nil
+	}
+	switch m := m.(type) {
+	case *wamp.Call:
+		return a.call(client, s, roles, m)
+	case *wamp.Subscribe:
+		match, _ := m.Options[wamp.OptMatch].(string)
+		return roles.Has(Reader) && within(string(m.Topic), match, "es."), nil
+	case *wamp.Unsubscribe, *wamp.Cancel, *wamp.Goodbye, *wamp.Abort:
+		return true, nil
+	}
+	return false, nil // PUBLISH, REGISTER, and whatever may be invented
+}
+
+func (a authorizer) call(client *session, s *wamp.Session, roles Roles, m *wamp.Call) (bool, error) {
+	procedure := string(m.Procedure)
+	if strings.HasPrefix(procedure, "wamp.") {
+		m.Options = wamp.Dict{} // the router's own timers outlive it
+		return metaCalls[procedure] != 0 && roles.Has(metaCalls[procedure]), nil
+	}
+	if !strings.HasPrefix(procedure, "es.") {
+		return false, nil
+	}
+	if !roles.Has(roleFor(procedure)) {
+		return false, nil
+	}
+	c := &caller{session: client, request: m.Request, roles: roles}
+	if method, _ := wamp.AsString(s.Details["authmethod"]); method != "anonymous" {
+		c.principal, _ = wamp.AsString(s.Details["authid"])
+		if c.principal == "" {
+			return false, fmt.Errorf("the session has no authid")
+		}
+	}
+	if ms, ok := codec.Integer(m.Options[wamp.OptTimeout]); ok {
+		c.timeout = time.Duration(ms) * time.Millisecond
+	}
+	m.Options = wamp.Dict{}
+	m.Arguments = append(wamp.List{c}, m.Arguments...)
+	return true, nil
+}
+
+// metaCalls are the router's own procedures that may be called, and by whom.
+// Testaments, kill and modify are not among them: testaments are published past
+// this authorizer.
+var metaCalls = map[string]Roles{
+	string(wamp.MetaProcSessionCount): Reader,
+	string(wamp.MetaProcSessionList):  Admin,
+	string(wamp.MetaProcSessionGet):   Admin,
+	string(wamp.MetaProcRegLookup):    Reader,
+	string(wamp.MetaProcRegMatch):     Reader,
+	string(wamp.MetaProcSubLookup):    Reader,
+	string(wamp.MetaProcSubMatch):     Reader,
+}
+
+// roleFor is the role that a procedure under es. takes. One that does not exist
+// takes Reader: the answer is that it does not exist.
+func roleFor(procedure string) Roles {
+	switch {
+	case procedure == "es.append":
+		return Writer
+	case procedure == "es.schema.register":
+		return Admin
+	case strings.HasPrefix(procedure, "es.command."):
+		return Commander
+	}
+	return Reader
+}
+
+// within reports whether every URI that a pattern matches starts with prefix.
+func within(pattern, match, prefix string) bool {
+	if match == wamp.MatchWildcard {
+		// What stands before the first empty component is matched literally,
+		// its dot included.
+		parts := strings.Split(pattern, ".")
+		for i, part := range parts {
+			if part == "" {
+				pattern = strings.Join(append(parts[:i:i], ""), ".")
+				break
+			}
+		}
+	}
+	return strings.HasPrefix(pattern, prefix)
+}
+
+// transportOf returns what this package attached to a session's details. They
+// never come from the client: its own "transport" is not kept.
+func transportOf(details wamp.Dict) any {
+	transport, _ := details["transport"].(wamp.Dict)
+	private, _ := transport["auth"].(wamp.Dict)
+	return private["peer"]
+}
+
+// transportDetails are the details of a session that the router may show, with
+// the peer where it shows nobody.
+func transportDetails(kind, remote string, peer any) wamp.Dict {
+	return wamp.Dict{"type": kind, "peer": remote, "auth": wamp.Dict{"peer": peer}}
+}

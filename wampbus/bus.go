@@ -1,0 +1,252 @@
+package wampbus
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/gammazero/nexus/v3/router"
+	"github.com/gammazero/nexus/v3/router/auth"
+	"github.com/gammazero/nexus/v3/wamp"
+
+	"github.com/verbatim-es/verbatim/projection"
+)
+
+// flatbuffersVersion is the version of the library that writes the records.
+const flatbuffersVersion = "25.12.19"
+
+// ErrClosed is returned by a bus that was closed.
+var ErrClosed = errors.New("the bus is closed")
+
+// Bus serves a log over WAMP. Make one with [New]; its methods are safe for
+// concurrent use.
+type Bus struct {
+	options Options
+	limits  Limits
+	log     *slog.Logger
+	routes  map[string]route
+	views   map[string]projection.Info
+	secret  string // of the bus's own sessions
+	stats   stats
+
+	router router.Router
+	callee *callee
+	live   *localPeer // publishes
+
+	draining     context.Context // ends when the bus is closing: listeners stop
+	drain        context.CancelFunc
+	stopLive     context.CancelFunc
+	liveDone     chan struct{}
+	closeOnce    sync.Once
+	closed       chan struct{}
+	sessionsOver sync.WaitGroup
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	closing  bool
+}
+
+// New starts a bus: it answers calls and publishes what is committed from now
+// on. Nobody can reach it before [Bus.ServeWebSocket] or [Bus.Handler] is used.
+// Close it before the log, the views and the handlers it uses.
+func New(o Options) (*Bus, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	b := &Bus{
+		options: o, limits: o.Limits, log: o.Logger, secret: rand.Text(),
+		views: make(map[string]projection.Info), sessions: make(map[*session]struct{}),
+		closed: make(chan struct{}), liveDone: make(chan struct{}),
+	}
+	b.stats.calls = make(map[Call]uint64)
+	if err := checked(o.Authenticators); err != nil {
+		return nil, err
+	}
+	if b.routes, err = routes(o.Handlers, o.Schemas); err != nil {
+		return nil, err
+	}
+	if o.Views != nil {
+		for _, info := range o.Views.Views() {
+			b.views[info.Name] = info
+		}
+	}
+	b.draining, b.drain = context.WithCancel(context.Background())
+	if err := b.start(); err != nil {
+		b.drain()
+		return nil, fmt.Errorf("wampbus: %w", err)
+	}
+	return b, nil
+}
+
+// start makes the router and attaches the bus's own sessions.
+func (b *Bus) start() error {
+	r, err := router.NewRouter(&router.Config{RealmConfigs: []*router.RealmConfig{{
+		URI:       wamp.URI(b.options.Realm),
+		StrictURI: true,
+		Authenticators: append([]auth.Authenticator{
+			anonymous{roles: b.options.Anonymous, anywhere: b.options.AnonymousAnywhere},
+			serverAuth{b},
+		}, b.options.Authenticators...),
+		Authorizer: authorizer{b},
+		// Every peer says that it is local, so locals are trusted with nothing.
+		RequireLocalAuth:  true,
+		RequireLocalAuthz: true,
+		MetaStrict:        true,
+	}}}, routerLog{b.log})
+	if err != nil {
+		return err
+	}
+	b.router = r
+	b.callee = newCallee(b)
+	b.live = newLocalPeer(func(wamp.Message) {})
+	running, stopLive := context.WithCancel(context.Background())
+	b.stopLive = stopLive
+	p, err := newPublisher(running, b, b.live)
+	if err == nil {
+		err = b.live.join(b)
+	}
+	if err == nil {
+		err = b.callee.peer.join(b)
+	}
+	if err == nil {
+		err = b.callee.register()
+	}
+	if err != nil {
+		stopLive()
+		b.closeRouter()
+		return err
+	}
+	go func() {
+		defer close(b.liveDone)
+		p.run(running)
+	}()
+	return nil
+}
+
+// Close ends the bus in good order: new calls are refused as unavailable, waits
+// end, running calls finish, what is committed is published, sessions get what
+// is queued for them and a GOODBYE. Each of these steps is bounded by
+// Limits.Shutdown. A second Close waits for the first.
+func (b *Bus) Close() error {
+	var err error
+	b.closeOnce.Do(func() {
+		defer close(b.closed)
+		err = b.shutdown()
+	})
+	<-b.closed
+	return err
+}
+
+func (b *Bus) shutdown() error {
+	b.mu.Lock()
+	b.closing = true // no new sessions
+	b.mu.Unlock()
+	b.drain()
+	for _, s := range b.clients() {
+		s.quiesce()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), b.limits.Shutdown)
+	defer cancel()
+	err := b.callee.drain(ctx)
+	b.stopLive()
+	<-b.liveDone
+	for _, s := range b.clients() {
+		go s.retire()
+	}
+	b.sessionsOver.Wait()
+	b.closeRouter()
+	return err
+}
+
+// closeRouter is called when no session can attach any more: the router panics
+// at those that try when it is closed.
+func (b *Bus) closeRouter() {
+	b.router.Close()
+	b.callee.peer.Close()
+	b.live.Close()
+	b.callee.peer.pumping.Wait()
+	b.live.pumping.Wait()
+}
+
+// add enters a session, unless the bus is closing or has enough of them.
+func (b *Bus) add(s *session) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closing {
+		return ErrClosed
+	}
+	if n := len(b.sessions); n >= b.limits.Sessions {
+		return tooLarge("sessions", b.limits.Sessions, n+1)
+	}
+	b.sessions[s] = struct{}{}
+	b.sessionsOver.Add(1)
+	return nil
+}
+
+func (b *Bus) remove(s *session) {
+	b.mu.Lock()
+	delete(b.sessions, s)
+	b.mu.Unlock()
+	b.sessionsOver.Done()
+}
+
+func (b *Bus) clients() []*session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clients := make([]*session, 0, len(b.sessions))
+	for s := range b.sessions {
+		clients = append(clients, s)
+	}
+	return clients
+}
+
+// pace waits until the router's channel to every session is at most half full,
+// so that a burst of events finds room in it. It waits for encoding only, never
+// for the network.
+func (b *Bus) pace(ctx context.Context) {
+	for {
+		s := b.crowded()
+		if s == nil {
+			return
+		}
+		select {
+		case <-s.eased:
+		case <-s.ctx.Done():
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (b *Bus) crowded() *session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for s := range b.sessions {
+		if len(s.out) > cap(s.out)/2 && s.ctx.Err() == nil {
+			return s
+		}
+	}
+	return nil
+}
+
+// owns reports whether the peer is one of the bus's own.
+func (b *Bus) owns(p *localPeer) bool { return p == b.live || p == b.callee.peer }
+
+// routerLog passes the router's chatter on at debug level.
+type routerLog struct{ log *slog.Logger }
+
+func (l routerLog) write(message func() string) {
+	if ctx := context.Background(); l.log.Enabled(ctx, slog.LevelDebug) {
+		l.log.DebugContext(ctx, message(), "from", "router")
+	}
+}
+
+func (l routerLog) Print(v ...any)   { l.write(func() string { return fmt.Sprint(v...) }) }
+func (l routerLog) Println(v ...any) { l.write(func() string { return fmt.Sprint(v...) }) }
+func (l routerLog) Printf(format string, v ...any) {
+	l.write(func() string { return fmt.Sprintf(format, v...) })
+}

@@ -1,0 +1,117 @@
+package client
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"iter"
+	"time"
+
+	"github.com/gammazero/nexus/v3/wamp"
+)
+
+// ViewOptions are optional.
+type ViewOptions struct {
+	// AtLeast is the position that the view must have reached, Wait how long
+	// to wait for that, at most a minute; 0 leaves it to the server.
+	AtLeast uint64
+	Wait    time.Duration
+}
+
+func (o ViewOptions) fields() wamp.Dict {
+	kwargs := wamp.Dict{}
+	putNumber(kwargs, "at_least", o.AtLeast)
+	putNumber(kwargs, "wait_ms", uint64((min(o.Wait, maxWait)+time.Millisecond-1)/time.Millisecond))
+	return kwargs
+}
+
+// ViewGet returns the row with a primary key as stored, a size-prefixed
+// FlatBuffer, nil when there is none, and the position of the view: es.view.
+// The row has not been verified. key is a string, bool or number.
+func (c *Client) ViewGet(ctx context.Context, view string, key any, o ViewOptions) (row []byte, position uint64, err error) {
+	procedure := "es.view." + view + ".get"
+	r, err := c.call(ctx, procedure, wamp.List{key}, o.fields())
+	if err != nil {
+		return nil, 0, reading(err)
+	}
+	a := answer{procedure: procedure, result: r}
+	if len(r.Arguments) > 0 {
+		row = a.binary()
+	}
+	return row, a.number("position"), a.err
+}
+
+// Range selects rows of a view. The zero value is all of them, by primary key.
+type Range struct {
+	// Index is the index's name; "" is the primary key.
+	Index string
+	// Equal are the values of the index's first columns.
+	Equal []any
+	// From, inclusive, and To, exclusive, are values, or a []any of the values
+	// of the first columns. They go without Equal.
+	From, To any
+	Backward bool
+	Limit    int
+	// Cursor goes on behind an earlier answer of the same range.
+	Cursor string
+}
+
+// Rows are the answer to a range.
+type Rows struct {
+	// Data holds the rows as stored, size-prefixed FlatBuffers, one after the
+	// other. They have not been verified.
+	Data []byte
+	// Count is the number of rows.
+	Count int
+	// Cursor goes on behind the last row; "" when nothing follows.
+	Cursor string
+	// Position is that of the view.
+	Position uint64
+}
+
+// ViewList returns rows of a view: es.view.<view>.list and .by_<index>.
+func (c *Client) ViewList(ctx context.Context, view string, r Range, o ViewOptions) (Rows, error) {
+	procedure := "es.view." + view + ".list"
+	if r.Index != "" {
+		procedure = "es.view." + view + ".by_" + r.Index
+	}
+	kwargs := o.fields()
+	if r.From != nil {
+		kwargs["from"] = r.From
+	}
+	if r.To != nil {
+		kwargs["to"] = r.To
+	}
+	if r.Backward {
+		kwargs["backward"] = true
+	}
+	putNumber(kwargs, "limit", uint64(max(r.Limit, 0)))
+	put(kwargs, "cursor", r.Cursor)
+	result, err := c.call(ctx, procedure, r.Equal, kwargs)
+	if err != nil {
+		return Rows{}, reading(err)
+	}
+	a := answer{procedure: procedure, result: result}
+	rows := Rows{Data: a.binary(), Count: int(a.number("count")), Position: a.number("position")}
+	rows.Cursor, _ = result.ArgumentsKw["cursor"].(string)
+	return rows, a.err
+}
+
+var errTornRows = errors.New("the answer ends inside a row")
+
+// All yields the rows one by one, each with its size prefix.
+func (r Rows) All() iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for rest := r.Data; len(rest) > 0; {
+			if len(rest) < 4 || uint64(len(rest)) < 4+uint64(binary.LittleEndian.Uint32(rest)) {
+				yield(nil, errTornRows)
+				return
+			}
+			n := 4 + int(binary.LittleEndian.Uint32(rest))
+			if !yield(rest[:n:n], nil) {
+				return
+			}
+			rest = rest[n:]
+		}
+	}
+}

@@ -1,0 +1,19 @@
+// Package wampbus serves a log, its views and its command handlers over WAMP:
+// protocol 1, docs/PROTOCOL.md. Any WAMP v2 client is a full client.
+//
+// A [Bus] is a router (nexus, embedded) with two sessions of its own: one
+// answers calls, the other publishes what was committed. Remote clients attach
+// through this package's own transport, which promises what the router's does
+// not:
+//
+//   - Nothing is ever lost silently. What a session is sent waits in a queue
+//     bounded in bytes; a session that lets it run full is ended and told so.
+//     Its client reads on from its last position: the log is the truth, live
+//     events are a fast hint.
+//   - A slow or hostile client harms its own session only. Its bytes are decoded
+//     strictly before the router sees them, and reading a page waits for room in
+//     the caller's queue, never in anybody else's.
+//   - A record is published and read as it was stored, byte for byte.
+//
+// Access is denied by default: see [Options.Anonymous], [Roles].
+package wampbus

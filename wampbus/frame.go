@@ -1,0 +1,50 @@
+package wampbus
+
+import "encoding/binary"
+
+// The opcodes of RFC 6455, section 5.2.
+const (
+	frameText   = 1
+	frameBinary = 2
+	frameClose  = 8
+	framePing   = 9
+	framePong   = 10
+)
+
+// Close codes of RFC 6455, section 7.4, and of the IANA registry.
+const (
+	closeNormal      = 1000
+	closeGoingAway   = 1001
+	closeProtocol    = 1002
+	closeUnsupported = 1003
+	closePolicy      = 1008
+	closeInternal    = 1011
+	closeTryAgain    = 1013
+)
+
+// maxFrameHeader is the largest header of a server's frame, in bytes.
+const maxFrameHeader = 10
+
+// appendFrame appends one final, unmasked frame, as servers send them.
+func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
+	const final = 0x80
+	dst = append(dst, final|opcode)
+	switch n := len(payload); {
+	case n < 126:
+		dst = append(dst, byte(n))
+	case n < 1<<16:
+		dst = binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
+	default:
+		dst = binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
+	}
+	return append(dst, payload...)
+}
+
+// closePayload is the payload of a close frame. Control frames hold at most
+// 125 bytes.
+func closePayload(code uint16, reason string) []byte {
+	if len(reason) > 123 {
+		reason = reason[:123]
+	}
+	return append(binary.BigEndian.AppendUint16(nil, code), reason...)
+}

@@ -1,0 +1,112 @@
+package wampbus
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/gammazero/nexus/v3/wamp"
+
+	"github.com/verbatim-es/verbatim/event"
+)
+
+// maxWait is the longest wait_ms.
+const maxWait = 60 * time.Second
+
+// info tells a client what it talks to.
+func (b *Bus) info(ctx context.Context, in *invocation) (answer, error) {
+	if err := in.end(); err != nil {
+		return answer{}, err
+	}
+	head, err := b.options.Log.Head(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{kwargs: wamp.Dict{
+		"protocol":      1,
+		"record_format": 1,
+		"flatbuffers":   flatbuffersVersion,
+		"store":         head.Store.String(),
+		"max_record":    event.MaxRecord,
+		"max_page":      b.limits.Page,
+		"roles":         in.roles.Names(),
+	}}, nil
+}
+
+func (b *Bus) head(ctx context.Context, in *invocation) (answer, error) {
+	if err := in.end(); err != nil {
+		return answer{}, err
+	}
+	head, err := b.options.Log.Head(ctx)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{kwargs: wamp.Dict{
+		"store": head.Store.String(), "position": head.Position, "id": head.ID.String(), "first": head.First,
+	}}, nil
+}
+
+// read answers one page, as stored. It reads only when the answer has room in
+// the caller's queue.
+func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
+	selection, page, err := readArguments(in.arguments, b.limits.Page)
+	if err != nil {
+		return answer{}, err
+	}
+	ctx, stop := in.waiting(ctx)
+	defer stop()
+	if err := in.session.reserve(ctx, in.request, page.MaxBytes); err != nil {
+		return answer{}, in.orShutdown(err)
+	}
+	p, err := b.options.Log.ReadPage(ctx, selection, page)
+	if err != nil {
+		return answer{}, in.orShutdown(err)
+	}
+	return answer{
+		args: wamp.List{p.Records},
+		kwargs: wamp.Dict{
+			"store": p.Store.String(), "count": p.Count, "last": p.Last, "head": p.Head, "more": p.More,
+		},
+	}, nil
+}
+
+func readArguments(a *arguments, maxPage int) (event.Selection, event.PageOptions, error) {
+	starts := 0
+	for _, start := range []string{"after", "after_id", "since", "from_version"} {
+		if a.has(start) {
+			starts++
+		}
+	}
+	s := event.Selection{
+		After:       a.number("after"),
+		AfterID:     a.id("after_id"),
+		Since:       a.instant("since"),
+		FromVersion: a.number("from_version"),
+		Stream:      a.text("stream"),
+		Category:    a.text("category"),
+		Types:       a.texts("types"),
+		Tags:        a.texts("tags"),
+		Query:       a.query("query"),
+		Backward:    a.flag("backward"),
+		Limit:       a.count("limit", math.MaxInt32),
+	}
+	o := event.PageOptions{
+		MaxBytes: a.count("max_bytes", maxNumber),
+		Wait:     a.milliseconds("wait_ms", 0, maxWait),
+		Store:    a.id("store"),
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = event.DefaultPageBytes
+	}
+	o.MaxBytes = min(o.MaxBytes, maxPage)
+	if starts > 1 {
+		a.fail("after", "give one start: after, after_id, since or from_version")
+	}
+	if o.Wait > 0 && s.Backward {
+		a.fail("wait_ms", "goes forward only")
+	}
+	if err := a.end(); err != nil {
+		return s, o, err
+	}
+	return s, o, s.Validate()
+}

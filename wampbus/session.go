@@ -1,0 +1,562 @@
+package wampbus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gammazero/nexus/v3/wamp"
+	"github.com/gorilla/websocket"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+)
+
+// routerQueue is the capacity of the channel through which the router hands a
+// session its messages. The router never waits: what finds the channel full is
+// dropped. The pump therefore does nothing but encode, the publisher keeps half
+// of the channel free, and a session whose channel was full all the same ends.
+const routerQueue = 512
+
+// lingerTime is how long an ended session waits for its client to close the
+// connection, so that what was written last is not lost to a reset.
+const lingerTime = time.Second
+
+// URIs with which the bus ends a session, as the reason of GOODBYE or ABORT.
+const (
+	reasonTooSlow  = wamp.URI("es.close.too_slow")
+	reasonInternal = wamp.URI("es.close.internal_error")
+)
+
+// session is a remote client: the router's [wamp.Peer] on one side, a WebSocket
+// on the other. Three goroutines carry it: the reader decodes and checks what
+// comes in, the pump encodes what the router sends into the outbox, the writer
+// empties the outbox into the connection.
+type session struct {
+	bus      *Bus
+	conn     *websocket.Conn
+	raw      net.Conn // of conn; frames are written to it by hand
+	format   codec.Format
+	loopback bool
+
+	in  chan wamp.Message // to the router
+	out chan wamp.Message // from the router
+	box *outbox
+	// eased has a value when the pump has found out nearly empty since.
+	eased chan struct{}
+
+	// ctx ends with the session, and with it every call it made.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// waits ends earlier, when the bus wants to end the session in good order,
+	// and with it what its calls wait for.
+	waits     context.Context
+	stopWaits context.CancelFunc
+	quiet     chan struct{} // closed when such a session has no more calls
+
+	routerDone   chan struct{} // the router has let go of the session
+	routerOnce   sync.Once
+	attached     chan struct{} // the router's attempt to attach it is over
+	readerDone   chan struct{}
+	joined       atomic.Bool // it was welcomed
+	endOnce      sync.Once
+	endBy        atomic.Int64 // when a session that is over stops writing, in ns since 1970
+	handshakeEnd time.Time
+
+	mu      sync.Mutex
+	retired bool // no new calls
+	calls   map[wamp.ID]*pendingCall
+	subs    map[wamp.ID]struct{} // subscription ids
+	asking  map[wamp.ID]struct{} // SUBSCRIBE requests without answer
+	leaving map[wamp.ID]wamp.ID  // UNSUBSCRIBE requests and their subscriptions
+}
+
+// pendingCall is a CALL without an answer yet.
+type pendingCall struct{ reserved int }
+
+func newSession(b *Bus, conn *websocket.Conn, format codec.Format, loopback bool) *session {
+	s := &session{
+		bus: b, conn: conn, raw: conn.NetConn(), format: format, loopback: loopback,
+		in: make(chan wamp.Message), out: make(chan wamp.Message, routerQueue),
+		box: newOutbox(b.limits.Queue), eased: make(chan struct{}, 1),
+		routerDone: make(chan struct{}), attached: make(chan struct{}), readerDone: make(chan struct{}), quiet: make(chan struct{}),
+		handshakeEnd: time.Now().Add(b.limits.Handshake),
+		calls:        make(map[wamp.ID]*pendingCall),
+		subs:         make(map[wamp.ID]struct{}),
+		asking:       make(map[wamp.ID]struct{}),
+		leaving:      make(map[wamp.ID]wamp.ID),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.waits, s.stopWaits = context.WithCancel(s.ctx)
+	conn.SetReadLimit(int64(b.limits.Message))
+	conn.SetPingHandler(func(data string) error { s.put(framePong, []byte(data)); return nil })
+	conn.SetPongHandler(func(string) error { s.alive(); return nil })
+	conn.SetCloseHandler(func(int, string) error { return nil }) // the writer answers
+	return s
+}
+
+// run serves the session until it is over, with all its goroutines.
+func (s *session) run(details wamp.Dict) {
+	var parts sync.WaitGroup
+	parts.Go(s.read)
+	parts.Go(s.pump)
+	parts.Go(s.write)
+	if err := s.bus.router.AttachClient(s, details); err != nil {
+		s.bus.log.Debug("client did not join", "remote", s.raw.RemoteAddr().String(), "error", err)
+	}
+	close(s.attached)
+	parts.Wait()
+	s.cancel()
+	s.bus.stats.sessionEnded(s)
+}
+
+// The methods of wamp.Peer. The router treats a session that says it is local
+// as one that may change the messages it gets, and so gives each its own copy:
+// without that, subscribers of a pattern share a map while it is written.
+func (s *session) IsLocal() bool             { return true }
+func (s *session) Recv() <-chan wamp.Message { return s.in }
+func (s *session) Send() chan<- wamp.Message { return s.out }
+
+// Close is the router's word that it is done with the session: what it sent is
+// still written. It may be called more than once, and does not wait.
+func (s *session) Close() {
+	s.routerOnce.Do(func() {
+		s.stop(s.bus.limits.Shutdown)
+		close(s.routerDone)
+	})
+}
+
+// end ends the session and tells its client why. What waits to be sent is
+// dropped. The first reason counts.
+func (s *session) end(reason wamp.URI, code uint16, message string) {
+	s.finish(true, reason, code, message)
+}
+
+// farewell is the last message of a session that is ended in good order. It
+// travels behind everything that the router has sent.
+type farewell struct {
+	reason  wamp.URI
+	code    uint16
+	message string
+}
+
+func (farewell) MessageType() wamp.MessageType { return wamp.GOODBYE }
+
+// quiesce refuses new calls and ends what running ones wait for.
+func (s *session) quiesce() {
+	s.mu.Lock()
+	s.retired = true
+	s.mu.Unlock()
+	s.stopWaits()
+	s.checkQuiet()
+}
+
+// retire ends the session in good order: running calls are answered first, as
+// far as Limits.Shutdown allows.
+func (s *session) retire() {
+	s.quiesce()
+	timer := time.NewTimer(s.bus.limits.Shutdown)
+	defer timer.Stop()
+	select {
+	case <-s.quiet:
+	case <-timer.C:
+	case <-s.ctx.Done():
+		return
+	}
+	select {
+	case s.out <- farewell{wamp.CloseSystemShutdown, closeGoingAway, "the server is shutting down"}:
+	case <-s.ctx.Done():
+	}
+}
+
+func (s *session) checkQuiet() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.retired || len(s.calls) > 0 {
+		return
+	}
+	select {
+	case <-s.quiet:
+	default:
+		close(s.quiet)
+	}
+}
+
+// leave ends the session after what waits to be sent.
+func (s *session) leave(reason wamp.URI, code uint16, message string) {
+	s.finish(false, reason, code, message)
+}
+
+func (s *session) finish(drop bool, reason wamp.URI, code uint16, message string) {
+	s.endOnce.Do(func() {
+		patience := s.bus.limits.Shutdown
+		if drop {
+			patience = min(patience, lingerTime)
+			s.bus.stats.ended.Add(1)
+			s.bus.log.Info("session ended", "remote", s.raw.RemoteAddr().String(), "reason", string(reason), "message", message)
+		}
+		s.box.seal(drop, func(dst []byte) []byte {
+			dst = s.appendFarewell(dst, reason, message)
+			return appendFrame(dst, frameClose, closePayload(code, message))
+		})
+		s.stop(patience)
+	})
+}
+
+// stop ends what the session does, calls and reading, and bounds what it may
+// still take to write the rest.
+func (s *session) stop(patience time.Duration) {
+	s.cancel()
+	now := time.Now()
+	s.endBy.CompareAndSwap(0, now.Add(patience).UnixNano())
+	_ = s.raw.SetWriteDeadline(now.Add(patience))
+	_ = s.conn.SetReadDeadline(now) // wakes the reader
+}
+
+func (s *session) appendFarewell(dst []byte, reason wamp.URI, message string) []byte {
+	details := wamp.Dict{wamp.OptMessage: message}
+	var m wamp.Message = &wamp.Goodbye{Reason: reason, Details: details}
+	if !s.joined.Load() {
+		m = &wamp.Abort{Reason: reason, Details: details}
+	}
+	payload, err := s.format.Append(nil, m)
+	if err != nil {
+		return dst
+	}
+	return appendFrame(dst, s.opcode(), payload)
+}
+
+func (s *session) opcode() byte {
+	if s.format.Text() {
+		return frameText
+	}
+	return frameBinary
+}
+
+// put queues a frame; a session without room for it ends.
+func (s *session) put(opcode byte, payload []byte) {
+	if !s.box.put(opcode, payload) {
+		waiting, _ := s.box.waiting()
+		s.end(reasonTooSlow, closeTryAgain, fmt.Sprintf(
+			"%d bytes wait to be read, the limit is %d: read on with es.read after your last position", waiting, s.bus.limits.Queue))
+	}
+}
+
+// send queues a message that does not come from the router.
+func (s *session) send(m wamp.Message) {
+	payload, err := s.format.Append(nil, m)
+	if err != nil {
+		s.end(reasonInternal, closeInternal, err.Error())
+		return
+	}
+	s.put(s.opcode(), payload)
+}
+
+// guard turns a panic into the session's end: nothing that a client sent, or
+// is sent, may take the process down.
+func (s *session) guard() {
+	if p := recover(); p != nil {
+		s.bus.log.Error("panic in a session", "panic", p, "stack", string(debug.Stack()))
+		s.end(reasonInternal, closeInternal, "internal error")
+	}
+}
+
+// alive moves the deadline by which the client must be heard again. Until it
+// has joined, the handshake's deadline stands.
+func (s *session) alive() {
+	deadline := s.handshakeEnd
+	if s.joined.Load() {
+		deadline = time.Now().Add(2 * s.bus.limits.KeepAlive)
+	}
+	if s.ctx.Err() == nil {
+		_ = s.conn.SetReadDeadline(deadline)
+	}
+	if s.ctx.Err() != nil { // it ended meanwhile: the deadline is the end's again
+		_ = s.conn.SetReadDeadline(time.Now())
+	}
+}
+
+// read is the reader.
+func (s *session) read() {
+	defer close(s.readerDone)
+	defer close(s.in)
+	defer s.guard()
+	s.alive()
+	for {
+		kind, b, err := s.conn.ReadMessage()
+		if err != nil {
+			s.lost(err)
+			return
+		}
+		s.alive()
+		if !s.receive(kind, b) {
+			return
+		}
+	}
+}
+
+// lost says what a failed read means for the session.
+func (s *session) lost(err error) {
+	var closed *websocket.CloseError
+	var timeout net.Error
+	switch {
+	case s.ctx.Err() != nil: // it was ended here
+	case errors.Is(err, websocket.ErrReadLimit):
+		s.end(wamp.ErrProtocolViolation, closePolicy, fmt.Sprintf("a message is over the limit of %d bytes", s.bus.limits.Message))
+	case errors.As(err, &closed):
+		s.leave(wamp.CloseRealm, closeNormal, "")
+	case errors.As(err, &timeout) && timeout.Timeout() && !s.joined.Load():
+		s.end(wamp.ErrProtocolViolation, closePolicy, "the handshake took too long")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		s.end(wamp.ErrNetworkFailure, closeGoingAway, "nothing was heard for two keepalive intervals")
+	default:
+		s.leave(wamp.ErrNetworkFailure, closeProtocol, "")
+	}
+}
+
+// receive passes one message to the router and reports whether to go on.
+func (s *session) receive(kind int, b []byte) bool {
+	if (kind == websocket.TextMessage) != s.format.Text() {
+		s.end(wamp.ErrProtocolViolation, closeUnsupported, "frames of this subprotocol have the other type, text or binary")
+		return false
+	}
+	m, err := s.format.Decode(b)
+	if err == nil {
+		err = sanitize(m)
+	}
+	if err != nil {
+		s.end(wamp.ErrProtocolViolation, closeProtocol, err.Error())
+		return false
+	}
+	refused, err := s.admit(m)
+	switch {
+	case err != nil:
+		s.end(wamp.ErrProtocolViolation, closeProtocol, err.Error())
+		return false
+	case refused != nil:
+		s.send(refused)
+		return true
+	}
+	select {
+	case s.in <- m:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+// admit keeps count of what a client has open. It returns the answer to a
+// request over the limits, and an error for one that breaks the protocol.
+func (s *session) admit(m wamp.Message) (refused wamp.Message, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	limits := &s.bus.limits
+	switch m := m.(type) {
+	case *wamp.Call:
+		if s.calls[m.Request] != nil {
+			return nil, fmt.Errorf("CALL: request id %d is in use", m.Request)
+		}
+		if s.retired {
+			return refusal(wamp.CALL, m.Request, &event.UnavailableError{Message: "shutting down"}), nil
+		}
+		if len(s.calls) >= limits.Calls {
+			return refusal(wamp.CALL, m.Request, tooLarge("calls in flight", limits.Calls, limits.Calls+1)), nil
+		}
+		s.calls[m.Request] = new(pendingCall)
+	case *wamp.Subscribe:
+		if n := len(s.subs) + len(s.asking); n >= limits.Subscriptions {
+			return refusal(wamp.SUBSCRIBE, m.Request, tooLarge("subscriptions", limits.Subscriptions, n+1)), nil
+		}
+		s.asking[m.Request] = struct{}{}
+	case *wamp.Unsubscribe:
+		if _, ok := s.subs[m.Subscription]; ok {
+			s.leaving[m.Request] = m.Subscription
+		}
+	}
+	return nil, nil
+}
+
+func refusal(request wamp.MessageType, id wamp.ID, err error) wamp.Message {
+	uri, args, kwargs := errorParts(err)
+	return &wamp.Error{Type: request, Request: id, Details: wamp.Dict{}, Error: uri, Arguments: args, ArgumentsKw: kwargs}
+}
+
+// settle is admit for the answers.
+func (s *session) settle(m wamp.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch m := m.(type) {
+	case *wamp.Result:
+		s.settleCall(m.Request)
+	case *wamp.Subscribed:
+		delete(s.asking, m.Request)
+		s.subs[m.Subscription] = struct{}{}
+	case *wamp.Unsubscribed:
+		delete(s.subs, s.leaving[m.Request])
+		delete(s.leaving, m.Request)
+	case *wamp.Error:
+		switch m.Type {
+		case wamp.CALL:
+			s.settleCall(m.Request)
+		case wamp.SUBSCRIBE:
+			delete(s.asking, m.Request)
+		case wamp.UNSUBSCRIBE:
+			delete(s.leaving, m.Request)
+		}
+	}
+}
+
+func (s *session) settleCall(id wamp.ID) {
+	if c := s.calls[id]; c != nil {
+		s.box.release(c.reserved)
+		delete(s.calls, id)
+	}
+}
+
+// reserve waits until the session has room for an answer of n bytes to one of
+// its calls. The room is the call's until it is answered.
+func (s *session) reserve(ctx context.Context, call wamp.ID, n int) error {
+	if err := s.box.reserve(ctx, n); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.calls[call]
+	if c == nil { // canceled meanwhile
+		s.box.release(n)
+		return context.Canceled
+	}
+	c.reserved += n
+	return nil
+}
+
+// pump moves messages from the router into the outbox. It never waits for the
+// network, so the router's channel stays nearly empty.
+func (s *session) pump() {
+	defer s.box.seal(false, func(dst []byte) []byte {
+		return appendFrame(dst, frameClose, closePayload(closeNormal, ""))
+	})
+	var scratch []byte
+	for {
+		select {
+		case m := <-s.out:
+			if len(s.out) >= cap(s.out)-1 {
+				s.end(reasonTooSlow, closeTryAgain, "events came faster than they could be encoded: read on with es.read after your last position")
+			}
+			scratch = s.deliver(m, scratch)
+			if len(s.out) <= cap(s.out)/4 {
+				select {
+				case s.eased <- struct{}{}:
+				default:
+				}
+			}
+		case <-s.routerDone:
+			<-s.attached
+			for {
+				select {
+				case m := <-s.out:
+					scratch = s.deliver(m, scratch)
+				default:
+					return
+				}
+			}
+		}
+	}
+}
+
+// deliver encodes one message into the outbox. It returns scratch for reuse.
+func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
+	defer s.guard()
+	if last, ok := m.(farewell); ok {
+		s.leave(last.reason, last.code, last.message)
+		return scratch
+	}
+	s.settle(m)
+	defer s.checkQuiet() // when the answer is queued
+	if welcome, ok := m.(*wamp.Welcome); ok {
+		m = describe(welcome)
+		s.joined.Store(true)
+		s.alive()
+		s.bus.stats.joined.Add(1)
+	}
+	payload, err := s.format.Append(scratch[:0], m)
+	if err != nil {
+		s.end(reasonInternal, closeInternal, err.Error())
+		return nil
+	}
+	s.put(s.opcode(), payload)
+	if cap(payload) > maxKept {
+		return nil
+	}
+	return payload
+}
+
+// writeChunk bounds what one write may hold, so that its deadline is one for
+// progress.
+const writeChunk = 256 << 10
+
+// write is the writer. It ends the connection.
+func (s *session) write() {
+	defer func() {
+		_ = s.conn.Close()
+		<-s.readerDone
+	}()
+	pings := time.NewTicker(s.bus.limits.KeepAlive)
+	defer pings.Stop()
+	for {
+		frames, last := s.box.take()
+		switch {
+		case len(frames) > 0:
+			if err := s.writeAll(frames); err != nil {
+				s.end(wamp.ErrNetworkFailure, closeGoingAway, "writing failed: "+err.Error())
+				return
+			}
+			continue
+		case last:
+			s.handOver()
+			return
+		}
+		select {
+		case <-s.box.wake:
+		case <-pings.C:
+			if s.joined.Load() {
+				s.put(framePing, nil)
+			}
+		}
+	}
+}
+
+func (s *session) writeAll(frames []byte) error {
+	for rest := frames; len(rest) > 0; {
+		deadline := time.Now().Add(s.bus.limits.Write)
+		_ = s.raw.SetWriteDeadline(deadline)
+		if by := s.endBy.Load(); by != 0 {
+			_ = s.raw.SetWriteDeadline(time.Unix(0, by))
+		}
+		n, err := s.raw.Write(rest[:min(len(rest), writeChunk)])
+		s.bus.stats.bytesOut.Add(uint64(n))
+		rest = rest[n:]
+		if err != nil {
+			return err
+		}
+		s.box.written(n, frames)
+	}
+	return nil
+}
+
+// handOver waits a moment for the client to close its end: closing with unread
+// input would reset the connection, and lose what was written last.
+func (s *session) handOver() {
+	if half, ok := s.raw.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	<-s.readerDone
+	_ = s.raw.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.Copy(io.Discard, s.raw)
+}

@@ -1,0 +1,86 @@
+package wampbus
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// Stats are counters since the bus was made, and gauges as of now.
+type Stats struct {
+	// Sessions is how many clients are connected, Joined how many ever joined
+	// the realm.
+	Sessions int
+	Joined   uint64
+	// Ended is how many sessions the bus ended itself: too slow, against the
+	// protocol, silent.
+	Ended uint64
+	// CallsInFlight is how many calls are being served.
+	CallsInFlight int
+	// Calls counts calls served, by procedure and outcome.
+	Calls map[Call]uint64
+	// Published is how many events were published, PublishedPosition the
+	// position of the last one.
+	Published         uint64
+	PublishedPosition uint64
+	// BytesOut is how many bytes were written to clients.
+	BytesOut uint64
+	// QueueBytes is how many bytes wait to be written to all clients, and
+	// QueueHigh the most that ever waited for one.
+	QueueBytes int
+	QueueHigh  int
+}
+
+// Call is a kind of call in [Stats].
+type Call struct {
+	// Procedure is the procedure's URI, or for a family of them its prefix:
+	// "es.command.", "es.view.", and "es." for those that do not exist.
+	Procedure string
+	// Outcome is "ok" or the error's URI.
+	Outcome string
+}
+
+type stats struct {
+	joined, ended, published, publishedPosition, bytesOut atomic.Uint64
+
+	mu    sync.Mutex
+	calls map[Call]uint64
+	high  int
+}
+
+func (s *stats) called(procedure string, err error) {
+	c := Call{Procedure: procedure, Outcome: "ok"}
+	if err != nil {
+		uri, _ := errorFacts(err)
+		c.Outcome = string(uri)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[c]++
+}
+
+func (s *stats) sessionEnded(of *session) {
+	_, high := of.box.waiting()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.high = max(s.high, high)
+}
+
+// Stats returns what the bus has done and is doing.
+func (b *Bus) Stats() Stats {
+	s := Stats{
+		Joined: b.stats.joined.Load(), Ended: b.stats.ended.Load(),
+		Published: b.stats.published.Load(), PublishedPosition: b.stats.publishedPosition.Load(),
+		BytesOut: b.stats.bytesOut.Load(), CallsInFlight: int(b.callee.total.Load()),
+	}
+	b.stats.mu.Lock()
+	s.Calls, s.QueueHigh = maps.Clone(b.stats.calls), b.stats.high
+	b.stats.mu.Unlock()
+	for _, client := range b.clients() {
+		waiting, high := client.box.waiting()
+		s.Sessions++
+		s.QueueBytes += waiting
+		s.QueueHigh = max(s.QueueHigh, high)
+	}
+	return s
+}

@@ -1,0 +1,180 @@
+package wampbus
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+)
+
+// ServeWebSocket serves clients that connect to the listener, at any path,
+// until ctx ends or the bus is closed, and closes the listener. When ctx ends
+// its sessions are ended first: they get what is queued for them and a GOODBYE,
+// for which Limits.Shutdown allows. It then returns nil; any other end is an
+// error.
+func (b *Bus) ServeWebSocket(ctx context.Context, listener net.Listener) error {
+	var own group
+	server := &http.Server{
+		Handler:           handler{bus: b, group: &own},
+		ReadHeaderTimeout: b.limits.Handshake,
+		IdleTimeout:       b.limits.KeepAlive,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		own.close()
+		return err
+	case <-ctx.Done():
+	case <-b.draining.Done():
+	}
+	_ = server.Close()
+	err := <-failed
+	if b.draining.Err() == nil {
+		own.close()
+	}
+	own.over.Wait() // a closing bus ends them itself, after its calls
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// Handler serves clients on a server of the caller's: it upgrades requests to
+// WebSockets, whatever their path. The requests end when the bus is closed.
+func (b *Bus) Handler() http.Handler { return handler{bus: b, group: new(group)} }
+
+// group is the sessions of one listener.
+type group struct {
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	closed   bool
+	over     sync.WaitGroup
+}
+
+func (g *group) add(s *session) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	if g.sessions == nil {
+		g.sessions = make(map[*session]struct{})
+	}
+	g.sessions[s] = struct{}{}
+	g.over.Add(1)
+	return true
+}
+
+func (g *group) remove(s *session) {
+	g.mu.Lock()
+	delete(g.sessions, s)
+	g.mu.Unlock()
+	g.over.Done()
+}
+
+// close ends the sessions and waits for them.
+func (g *group) close() {
+	g.mu.Lock()
+	g.closed = true
+	for s := range g.sessions {
+		go s.retire()
+	}
+	g.mu.Unlock()
+	g.over.Wait()
+}
+
+type handler struct {
+	bus   *Bus
+	group *group
+}
+
+// noBuffers hands gorilla's write buffers out for a handshake only: frames are
+// written without one.
+var noBuffers sync.Pool
+
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !websocket.IsWebSocketUpgrade(r) {
+		w.Header().Set("Upgrade", "websocket")
+		http.Error(w, "this is a WAMP router: connect with a WebSocket and one of the subprotocols "+strings.Join(subprotocols(), ", "), http.StatusUpgradeRequired)
+		return
+	}
+	if !slices.ContainsFunc(websocket.Subprotocols(r), func(s string) bool { return slices.Contains(subprotocols(), s) }) {
+		http.Error(w, "none of the WebSocket subprotocols offered is known, use one of "+strings.Join(subprotocols(), ", "), http.StatusBadRequest)
+		return
+	}
+	upgrader := websocket.Upgrader{
+		HandshakeTimeout: h.bus.limits.Handshake,
+		ReadBufferSize:   4 << 10,
+		WriteBufferSize:  1 << 10,
+		WriteBufferPool:  &noBuffers,
+		Subprotocols:     subprotocols(),
+		CheckOrigin:      h.bus.originAllowed,
+	}
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if err != nil { // it has been answered
+		h.bus.log.Debug("no upgrade to a WebSocket", "remote", r.RemoteAddr, "error", err)
+		return
+	}
+	format, _ := codec.BySubprotocol(conn.Subprotocol())
+	s := newSession(h.bus, conn, format, isLoopback(conn.RemoteAddr()))
+	if err := h.bus.add(s); err != nil {
+		refuse(conn, err)
+		return
+	}
+	defer h.bus.remove(s)
+	if !h.group.add(s) {
+		refuse(conn, ErrClosed)
+		return
+	}
+	defer h.group.remove(s)
+	details := transportDetails("websocket", r.RemoteAddr, s)
+	details["protocol"] = conn.Subprotocol()
+	s.run(details)
+}
+
+func refuse(conn *websocket.Conn, err error) {
+	_, _ = conn.NetConn().Write(appendFrame(nil, frameClose, closePayload(closeTryAgain, err.Error())))
+	_ = conn.Close()
+}
+
+func subprotocols() []string {
+	names := make([]string, len(codec.Formats))
+	for i, f := range codec.Formats {
+		names[i] = f.Subprotocol()
+	}
+	return names
+}
+
+// originAllowed accepts programs that are no browsers, pages of the same host,
+// and pages of the origins allowed.
+func (b *Bus) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || slices.Contains(b.options.AllowedOrigins, "*") {
+		return true
+	}
+	if slices.ContainsFunc(b.options.AllowedOrigins, func(allowed string) bool { return strings.EqualFold(allowed, origin) }) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+}
+
+func isLoopback(addr net.Addr) bool {
+	if addr.Network() == "unix" {
+		return true
+	}
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
