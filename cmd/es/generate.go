@@ -41,9 +41,13 @@ The first run builds flatc, which takes about 20 seconds and a C++ compiler
 ($CXX, c++, g++ or clang++), from the sources of the github.com/google/flatbuffers
 module that go.mod selects, and keeps it in the user's cache directory.
 
-In a Go file beside the schema:
+To have go generate do it, get es as a tool of your module, once:
 
-  //go:generate go run github.com/verbatim-es/verbatim/cmd/es generate bank.fbs`
+  go get -tool github.com/verbatim-es/verbatim/cmd/es
+
+and put this into a Go file beside the schema:
+
+  //go:generate go tool es generate bank.fbs`
 }
 
 func (c *generateCommand) Run(to *console) error {

@@ -111,6 +111,32 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	goCommand(t, dir, nil, "build", "./...")
 }
 
+// Code of another generator than the module's does not compile, and the error
+// says what to do.
+func TestStaleCodeDoesNotCompile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a module")
+	}
+	t.Parallel()
+	dir := module(t, "example.test/shop")
+	path := filepath.Join(dir, "shop.fbs")
+	writeFile(t, path, small)
+	files, err := generate(t, codegen.Options{}, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range files {
+		files[i].Content = bytes.ReplaceAll(files[i].Content, []byte("GeneratedForAPI1"), []byte("GeneratedForAPI0"))
+	}
+	if _, err := codegen.Write(files); err != nil {
+		t.Fatal(err)
+	}
+	out, err := goRun(t, dir, []string{"CGO_ENABLED=0"}, "build", "./thing")
+	if err == nil || !strings.Contains(string(out), "flat.GeneratedForAPI0ElseRunEsGenerate") {
+		t.Errorf("built with %v:\n%s", err, out)
+	}
+}
+
 // Running the generator again changes nothing, and a view that is gone from the
 // schema leaves no package behind.
 func TestWriteChangesOnlyWhatDiffers(t *testing.T) {
@@ -221,14 +247,19 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-// goCommand runs the go command offline.
+// goCommand runs the go command offline, and fails the test with it.
 func goCommand(t *testing.T, dir string, env []string, args ...string) {
+	t.Helper()
+	if out, err := goRun(t, dir, env, args...); err != nil {
+		t.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+func goRun(t *testing.T, dir string, env []string, args ...string) ([]byte, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
 	cmd.Env = append(cmd.Env, env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("go %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
+	return cmd.CombinedOutput()
 }
