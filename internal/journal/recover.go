@@ -249,6 +249,15 @@ type found struct {
 
 // replay finds out what the segments hold that is in use. It writes nothing.
 func replay(segments []*segment, o Options) (*Recovered, error) {
+	// A damaged header makes a segment look free. It is, if a crash came while
+	// it was taken into use; then it holds nothing that the log does not have.
+	for _, s := range segments {
+		if s.header.state == 0 && seeded != bugCutAnywhere {
+			if err := checkLost(s, o); err != nil {
+				return nil, err
+			}
+		}
+	}
 	live, err := inUse(segments, o)
 	if err != nil {
 		return nil, err
@@ -275,15 +284,6 @@ func replay(segments []*segment, o Options) (*Recovered, error) {
 			r.Last = f.next - 1
 		}
 		r.live = append(r.live, f)
-	}
-	// A damaged header makes a segment look free. It is, if a crash came while
-	// it was taken into use; then it holds nothing that the log does not have.
-	for _, s := range segments {
-		if s.header.state == 0 && seeded != bugCutAnywhere {
-			if err := checkLost(s, o); err != nil {
-				return nil, err
-			}
-		}
 	}
 	return r, nil
 }
