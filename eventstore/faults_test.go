@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -123,9 +124,10 @@ func appendAsync(ctx context.Context, s *Store, a event.Append) chan appended {
 	return out
 }
 
+// waitForQueue yields until n appends wait; the test's deadline bounds it.
 func (c *committer) waitForQueue(n int) {
 	for c.queueLen() != n {
-		time.Sleep(0) // yields; the test's deadline bounds it
+		runtime.Gosched()
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 const (
 	// flushInterval is how far the index is behind the log at most, while the
-	// disk keeps up. Short ones cost throughput, see FORMAT.md.
+	// disk keeps up. Short ones cost throughput: index pages are scattered.
 	flushInterval = 200 * time.Millisecond
 	// flushEvents ends the wait early.
 	flushEvents = 20_000

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -133,7 +134,7 @@ func TestNotAStore(t *testing.T) {
 	if _, err := eventstore.Open(filepath.Join(dir, "letter.txt"), eventstore.Options{}); err == nil {
 		t.Error("a file was opened as a store")
 	}
-	var log = filepath.Join(t.TempDir(), "var")
+	log := filepath.Join(t.TempDir(), "var")
 	if err := os.MkdirAll(filepath.Join(log, "log", "apt"), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +173,7 @@ func TestClosedStore(t *testing.T) {
 		waiting <- err
 	}()
 	for store.Stats().Waiters == 0 {
-		continue
+		runtime.Gosched() // the test's deadline bounds it
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)

@@ -45,6 +45,30 @@ func testWaitWoken(t *testing.T, b *bench) {
 	}
 }
 
+// testWaitNeverMissed races appends with waits that are just beginning.
+func testWaitNeverMissed(t *testing.T, b *bench) {
+	const rounds = 100
+	start := time.Now()
+	for round := range uint64(rounds) {
+		done := make(chan error)
+		go func() {
+			page, err := b.log.ReadPage(b.ctx, event.Selection{After: round, Stream: "ledger-1"}, event.PageOptions{Wait: patience})
+			if err == nil && page.Count != 1 {
+				err = fmt.Errorf("%d events, last %d of %d", page.Count, page.Last, page.Head)
+			}
+			done <- err
+		}()
+		b.append(t, event.Append{Stream: "ledger-1", Events: []event.Proposed{Struck(1)}})
+		if err := <-done; err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+	}
+	// A missed one would have waited to the end of its patience.
+	if took := time.Since(start); took > patience*9/10 {
+		t.Errorf("%d waits took %v", rounds, took)
+	}
+}
+
 func testWaitExpires(t *testing.T, b *bench) {
 	b.fill(t, 5)
 	start := time.Now()

@@ -42,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) event.Log) {
 		{"Read/MaxBytes", testMaxBytes},
 		{"Read/BadSelection", testBadSelection},
 		{"Wait/Woken", testWaitWoken},
+		{"Wait/NeverMissed", testWaitNeverMissed},
 		{"Wait/Expires", testWaitExpires},
 		{"Wait/Cancelled", testWaitCancelled},
 		{"Subscribe/HistoryThenLive", testSubscribe},

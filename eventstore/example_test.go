@@ -1,0 +1,48 @@
+package eventstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/eventstore"
+	"github.com/verbatim-es/verbatim/eventstoretest"
+)
+
+func Example() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	// Schemas and events come from generated packages; these are from the
+	// contract suite.
+	store, err := eventstore.Open(dir, eventstore.Options{Schemas: eventstoretest.Schema})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+
+	ctx := context.Background()
+	opening := event.Append{
+		Stream:     "ledger-42",
+		Events:     []event.Proposed{eventstoretest.Noted("opened", 100)},
+		Conditions: []event.Condition{event.StreamAbsent{Stream: "ledger-42"}},
+	}
+	receipt, err := store.Append(ctx, opening)
+	fmt.Println(receipt.First, receipt.Version, err)
+
+	_, err = store.Append(ctx, opening)
+	fmt.Println(errors.Is(err, event.ErrConflict))
+
+	for e, err := range store.Read(ctx, event.Selection{Tags: []string{"text:opened"}}) {
+		fmt.Println(e, err)
+	}
+	// Output:
+	// 1 1 <nil>
+	// true
+	// contract.ledger.Noted at position 1 (ledger-42 version 1) <nil>
+}
