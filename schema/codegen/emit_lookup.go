@@ -9,7 +9,7 @@ import (
 
 // declareLookup writes a view's typed lookups in a snapshot.
 func (e *emitter) declareLookup(t *schema.Table) {
-	name, view := base(t.Name), camel(t.View)
+	view := camel(t.View)
 	e.doc(nil, "%sView reads view %s in a snapshot, and is valid as long as that.", view, t.View)
 	e.p("type %sView struct {\nview *projection.View\nerr error\n}\n", view)
 	e.doc(nil, "%sIn returns the view as of the snapshot. Where the snapshot's engine does not\nkeep it, every lookup returns the error that says so.", view)
@@ -18,57 +18,54 @@ func (e *emitter) declareLookup(t *schema.Table) {
 	e.p("return %sView{view, err}", view)
 	e.p("}\n")
 
-	key := parameter(t.Key.Name)
+	key := e.viewParameter(t.Key)
 	e.doc(nil, "Get returns the row of that key.")
-	e.p("func (v %sView) Get(%s %s) (%sRow, bool, error) {", view, key, e.elem(t.Key), name)
+	e.p("func (v %sView) Get(%s %s) (%s, bool, error) {", view, key, e.elem(t.Key), e.row(t))
 	e.p("if v.err != nil {")
-	e.p("return %sRow{}, false, v.err", name)
+	e.p("return %s{}, false, v.err", e.row(t))
 	e.p("}")
 	e.p("row, ok, err := v.view.Get(%s)", e.columnValue(t.Key, key))
 	e.p("if !ok || err != nil {")
-	e.p("return %sRow{}, false, err", name)
+	e.p("return %s{}, false, err", e.row(t))
 	e.p("}")
-	e.p("return root%s(row), true, nil", name)
+	e.p("return %s(row), true, nil", e.trusted(t))
 	e.p("}\n")
 
 	e.doc(nil, "Scan yields the rows of a range, in its order. The sequence ends with at most\none error.")
-	e.p("func (v %sView) Scan(r projection.Range) iter.Seq2[%sRow, error] {", view, name)
-	e.p("return func(yield func(%sRow, error) bool) {", name)
+	e.p("func (v %sView) Scan(r projection.Range) iter.Seq2[%s, error] {", view, e.row(t))
+	e.p("return func(yield func(%s, error) bool) {", e.row(t))
 	e.p("if v.err != nil {")
-	e.p("yield(%sRow{}, v.err)", name)
+	e.p("yield(%s{}, v.err)", e.row(t))
 	e.p("return")
 	e.p("}")
 	e.p("for row, err := range v.view.Scan(r) {")
 	e.p("if err != nil {")
-	e.p("yield(%sRow{}, err)", name)
+	e.p("yield(%s{}, err)", e.row(t))
 	e.p("return")
 	e.p("}")
-	e.p("if !yield(root%s(row), nil) {\nreturn\n}", name)
+	e.p("if !yield(%s(row), nil) {\nreturn\n}", e.trusted(t))
 	e.p("}\n}\n}\n")
 
 	e.doc(nil, "All yields every row in the order of the primary key.")
-	e.p("func (v %sView) All() iter.Seq2[%sRow, error] { return v.Scan(projection.Range{}) }\n", view, name)
+	e.p("func (v %sView) All() iter.Seq2[%s, error] { return v.Scan(projection.Range{}) }\n", view, e.row(t))
 	for _, index := range t.Indexes {
 		e.declareIndex(t, index)
 	}
 }
 
 func (e *emitter) declareIndex(t *schema.Table, index schema.Index) {
-	name, view := base(t.Name), camel(t.View)
+	view := camel(t.View)
 	by := "By"
 	var params, values, words []string
 	for _, f := range index.Fields {
 		by += camel(f.Name)
-		param := parameter(f.Name)
-		if param == e.name { // would hide the package, whose enums come as parameters
-			param += "_"
-		}
+		param := e.viewParameter(f)
 		params = append(params, param+" "+e.elem(f))
 		values = append(values, e.columnValue(f, param))
 		words = append(words, f.Name)
 	}
 	e.doc(nil, "%s yields the rows of that %s, in the order of the primary key.", by, strings.Join(words, " and "))
-	e.p("func (v %sView) %s(%s) iter.Seq2[%sRow, error] {", view, by, strings.Join(params, ", "), name)
+	e.p("func (v %sView) %s(%s) iter.Seq2[%s, error] {", view, by, strings.Join(params, ", "), e.row(t))
 	e.p("return v.Scan(projection.Range{Index: %q, Equal: []projection.Value{%s}})", index.Name, strings.Join(values, ", "))
 	e.p("}\n")
 	if len(index.Fields) > 1 {
@@ -76,7 +73,7 @@ func (e *emitter) declareIndex(t *schema.Table, index schema.Index) {
 	}
 	f := index.Fields[0]
 	e.doc(nil, "%sRange yields the rows whose %s is at least from and below to, in its order.\nOpen ends, descending order and limits are for Scan.", by, f.Name)
-	e.p("func (v %sView) %sRange(from, to %s) iter.Seq2[%sRow, error] {", view, by, e.elem(f), name)
+	e.p("func (v %sView) %sRange(from, to %s) iter.Seq2[%s, error] {", view, by, e.elem(f), e.row(t))
 	e.p("return v.Scan(projection.Range{Index: %q, From: []projection.Value{%s}, To: []projection.Value{%s}})",
 		index.Name, e.columnValue(f, "from"), e.columnValue(f, "to"))
 	e.p("}\n")

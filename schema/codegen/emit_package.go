@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/verbatim-es/verbatim/schema"
@@ -26,15 +27,20 @@ func (u *unit) emitPackage() ([]byte, error) {
 	for _, t := range u.commands {
 		e.declareCommand(t)
 	}
-	built := append(append(append([]*schema.Table(nil), u.parts...), u.events...), u.commands...)
-	e.structConversions(built)
+	for _, t := range u.views {
+		e.declareRow(t)
+	}
+	built := slices.Concat(u.parts, u.events, u.commands)
+	e.structReaders(slices.Concat(built, u.views))
+	e.structWriters(built)
 	e.vectorWriters(built)
 	if u.state != nil {
 		e.declareDecision()
 		e.declareDecider()
 		e.declareHandler()
 	}
-	doc := fmt.Sprintf("Package %s is namespace %s of %s: its events, commands and state, typed.\n\n"+
+	doc := fmt.Sprintf("Package %s is namespace %s of %s: its events, commands and state, and\n"+
+		"the rows of its views, typed.\n\n"+
 		"Events and commands are read in place, without decoding: strings and slices\n"+
 		"from their methods alias the bytes they came in and are valid as long as those\n"+
 		"are (strings.Clone keeps one for longer). Bytes from outside must have been\n"+
@@ -42,13 +48,14 @@ func (u *unit) emitPackage() ([]byte, error) {
 		u.name, u.namespace, u.file)
 	return e.goFile(doc, map[string]string{
 		"embed":   "_",
-		"context": "", "iter": "",
-		"github.com/google/flatbuffers/go":            "flatbuffers",
-		"github.com/verbatim-es/verbatim/aggregate":   "",
-		"github.com/verbatim-es/verbatim/event":       "",
-		"github.com/verbatim-es/verbatim/schema":      "",
-		"github.com/verbatim-es/verbatim/schema/flat": "",
-		u.importPath + "/internal/fb":                 "",
+		"context": "", "iter": "", "sync": "",
+		"github.com/google/flatbuffers/go":              "flatbuffers",
+		"github.com/verbatim-es/verbatim/aggregate":     "",
+		"github.com/verbatim-es/verbatim/event":         "",
+		"github.com/verbatim-es/verbatim/schema":        "",
+		"github.com/verbatim-es/verbatim/schema/flat":   "",
+		"github.com/verbatim-es/verbatim/schema/verify": "",
+		u.importPath + "/internal/fb":                   "",
 	})
 }
 

@@ -166,8 +166,37 @@ func (e *emitter) declareStructs() {
 	}
 }
 
-// structConversions writes what reads and writes the structs in use.
-func (e *emitter) structConversions(tables []*schema.Table) {
+// structReaders writes what reads the structs that the tables hold.
+func (e *emitter) structReaders(tables []*schema.Table) {
+	for _, s := range e.structsOf(tables) {
+		name := base(s.Name)
+		e.p("func read%s(r *fb.%s) %s {", name, name, name)
+		for _, f := range s.Fields {
+			if f.Type.Struct {
+				e.p("var off%d fb.%s", f.ID, base(f.Type.Object))
+			}
+		}
+		e.p("return %s{", name)
+		for _, f := range s.Fields {
+			e.p("%s: %s,", camel(f.Name), e.readStructField(f))
+		}
+		e.p("}\n}\n")
+	}
+}
+
+// structWriters writes what writes the structs that the tables hold.
+func (e *emitter) structWriters(tables []*schema.Table) {
+	for _, s := range e.structsOf(tables) {
+		name := base(s.Name)
+		e.p("func write%s(b *flatbuffers.Builder, v %s%s) flatbuffers.UOffsetT {", name, e.qualifier, name)
+		e.p("return fb.Create%s(b%s)", name, e.structArguments(s, "v."))
+		e.p("}\n")
+	}
+}
+
+// structsOf returns the structs that the tables hold, those inside of others
+// too.
+func (e *emitter) structsOf(tables []*schema.Table) (structs []*schema.Struct) {
 	inUse := map[string]bool{}
 	var use func(f *schema.Field)
 	use = func(f *schema.Field) {
@@ -185,25 +214,11 @@ func (e *emitter) structConversions(tables []*schema.Table) {
 		}
 	}
 	for _, s := range e.structs {
-		if !inUse[s.Name] {
-			continue
+		if inUse[s.Name] {
+			structs = append(structs, s)
 		}
-		name := base(s.Name)
-		e.p("func read%s(r *fb.%s) %s%s {", name, name, e.qualifier, name)
-		for _, f := range s.Fields {
-			if f.Type.Struct {
-				e.p("var off%d fb.%s", f.ID, base(f.Type.Object))
-			}
-		}
-		e.p("return %s%s{", e.qualifier, name)
-		for _, f := range s.Fields {
-			e.p("%s: %s,", camel(f.Name), e.readStructField(f))
-		}
-		e.p("}\n}\n")
-		e.p("func write%s(b *flatbuffers.Builder, v %s%s) flatbuffers.UOffsetT {", name, e.qualifier, name)
-		e.p("return fb.Create%s(b%s)", name, e.structArguments(s, "v."))
-		e.p("}\n")
 	}
+	return structs
 }
 
 func (e *emitter) readStructField(f *schema.Field) string {

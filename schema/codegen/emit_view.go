@@ -12,14 +12,14 @@ func (u *unit) emitViews() ([]byte, error) {
 	e.doc(nil, "This line fails to compile where this file and the module's version do not fit.")
 	e.p("const _ = flat.GeneratedForAPI%dElseRunEsGenerate\n", api)
 	for _, t := range u.views {
-		e.declareRow(t)
+		e.declareWriting(t)
 		e.declareTx(t)
 		e.declareProjector(t)
 		e.declareLookup(t)
 	}
-	e.structConversions(u.views)
+	e.structWriters(u.views)
 	e.textHelper()
-	doc := fmt.Sprintf("Package %sview is the views of namespace %s of %s: their rows, the projectors\n"+
+	doc := fmt.Sprintf("Package %sview is the views of namespace %s of %s: the projectors\n"+
 		"that write them, and their lookups. It is apart from package %s because views\n"+
 		"live in LMDB, which needs cgo.", u.name, u.namespace, u.file, u.name)
 	return e.goFile(doc, map[string]string{
@@ -33,19 +33,38 @@ func (u *unit) emitViews() ([]byte, error) {
 	})
 }
 
-// declareRow writes a view's row, plain and in place.
+// declareRow writes how a view's stored row is read: in the package without
+// cgo, since rows travel.
 func (e *emitter) declareRow(t *schema.Table) {
 	name := base(t.Name)
-	e.doc(t.Doc, "%s is a row of view %s, as it is written.", name, t.View)
-	e.plainStruct(name, t.Fields)
-	e.doc(nil, "%sRow is a stored row, read in place. It and all that comes from it are valid\nas long as the transaction it was read in.", name)
+	e.doc(t.Doc, "%sRow is a row of view %s, read in place. It and all that comes from it are\nvalid as long as the bytes it was read from.", name, t.View)
 	e.p("type %sRow struct{ t fb.%s }\n", name, name)
+	e.doc(nil, "As%s returns a row from anywhere, a size-prefixed FlatBuffer, once it is\nverified. What is wrong with it is a [*verify.Error].", name)
+	e.p("func As%s(row []byte) (%sRow, error) {", name, name)
+	e.p("plan, err := plan%s()", name)
+	e.p("if err == nil {")
+	e.p("err = plan.VerifySizePrefixed(row)")
+	e.p("}")
+	e.p("if err != nil {")
+	e.p("return %sRow{}, err", name)
+	e.p("}")
+	e.p("return Trusted%s(row), nil", name)
+	e.p("}\n")
+	e.p("var plan%s = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, %q) })\n", name, t.Name)
+	e.doc(nil, "Trusted%s returns a row that a projection engine in this process has stored.", name)
+	e.p("func Trusted%s(row []byte) (r %sRow) {", name, name)
+	e.p("r.t.Init(row, flatbuffers.SizeUint32+flatbuffers.GetUOffsetT(row[flatbuffers.SizeUint32:]))")
+	e.p("return r\n}\n")
 	e.doc(nil, "Bytes is the row as stored, a size-prefixed FlatBuffer.")
 	e.p("func (r %sRow) Bytes() []byte { return flat.Bytes(r.t.Table().Bytes) }\n", name)
 	e.accessors(name+"Row", t, "the row")
-	e.p("func root%s(row []byte) (r %sRow) {", name, name)
-	e.p("r.t.Init(row, flatbuffers.SizeUint32+flatbuffers.GetUOffsetT(row[flatbuffers.SizeUint32:]))")
-	e.p("return r\n}\n")
+}
+
+// declareWriting writes a view's row as a plain struct, and how it is packed.
+func (e *emitter) declareWriting(t *schema.Table) {
+	name := base(t.Name)
+	e.doc(t.Doc, "%s is a row of view %s, as it is written.", name, t.View)
+	e.plainStruct(name, t.Fields)
 	e.p("func build%s(v *%s) []byte {", name, name)
 	e.p("b := flat.Get()")
 	e.p("return flat.FinishSizePrefixed(b, write%s(b, v))", name)
@@ -56,10 +75,16 @@ func (e *emitter) declareRow(t *schema.Table) {
 	e.plainCopy(t)
 }
 
+// row is the type that a view's stored rows are read as.
+func (e *emitter) row(t *schema.Table) string { return e.qualifier + base(t.Name) + "Row" }
+
+// trusted is the function that makes one.
+func (e *emitter) trusted(t *schema.Table) string { return e.qualifier + "Trusted" + base(t.Name) }
+
 // plainCopy writes the function that takes a stored row apart for Update.
 func (e *emitter) plainCopy(t *schema.Table) {
 	name := base(t.Name)
-	e.p("func (r %sRow) plain() (v %s) {", name, name)
+	e.p("func plain%s(r %s) (v %s) {", name, e.row(t), name)
 	for _, f := range t.Fields {
 		field := camel(f.Name)
 		switch s := shapeOf(f); {
@@ -79,17 +104,17 @@ func (e *emitter) plainCopy(t *schema.Table) {
 func (e *emitter) declareTx(t *schema.Table) {
 	name, view := base(t.Name), camel(t.View)
 	key := t.Key
-	param := parameter(key.Name)
+	param := e.viewParameter(key)
 	keyed := param + " " + e.elem(key)
 	e.doc(nil, "%sTx writes view %s for one event. It is valid while the projector's method\nruns.", view, t.View)
 	e.p("type %sTx struct{ *projection.Tx }\n", view)
 	e.doc(nil, "Get returns the row of that key, with what the transaction has changed so far.")
-	e.p("func (tx %sTx) Get(%s) (%sRow, bool, error) {", view, keyed, name)
+	e.p("func (tx %sTx) Get(%s) (%s, bool, error) {", view, keyed, e.row(t))
 	e.p("row, ok, err := tx.Tx.Get(%s)", e.columnValue(key, param))
 	e.p("if !ok || err != nil {")
-	e.p("return %sRow{}, false, err", name)
+	e.p("return %s{}, false, err", e.row(t))
 	e.p("}")
-	e.p("return root%s(row), true, nil", name)
+	e.p("return %s(row), true, nil", e.trusted(t))
 	e.p("}\n")
 	e.doc(nil, "Put stores the row, in the place of another of the same key.")
 	e.p("func (tx %sTx) Put(row %s) error { return tx.Tx.Put(build%s(&row)) }\n", view, name, name)
@@ -102,7 +127,7 @@ func (e *emitter) declareTx(t *schema.Table) {
 	e.p("if !ok {")
 	e.p("return &event.UnknownError{Kind: %q, Name: fmt.Sprint(%s)}", "row of view "+t.View, param)
 	e.p("}")
-	e.p("v := row.plain()")
+	e.p("v := plain%s(row)", name)
 	e.p("change(&v)")
 	e.p("return tx.Put(v)")
 	e.p("}\n")
@@ -141,4 +166,13 @@ func (e *emitter) declareProjector(t *schema.Table) {
 	e.p("},")
 	e.p("}")
 	e.p("}\n")
+}
+
+// viewParameter names the parameter for a view's field, apart from the package
+// that the methods refer to.
+func (e *emitter) viewParameter(f *schema.Field) string {
+	if name := parameter(f.Name); name != e.name {
+		return name
+	}
+	return parameter(f.Name) + "_"
 }

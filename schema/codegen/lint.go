@@ -229,7 +229,8 @@ func (l *linter) packageNames() {
 			}
 		case role == "a view row":
 			view := camel(d.attrs["view"])
-			add(views, d.name, d.name+"Row")
+			add(typed, d.name+"Row", "As"+d.name, "Trusted"+d.name)
+			add(views, d.name)
 			by = fmt.Sprintf("view %q", d.attrs["view"])
 			add(views, view, view+"In", view+"Tx", view+"View", view+"Projector")
 		case role == "" && d.kind == "table":

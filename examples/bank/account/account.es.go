@@ -2,7 +2,7 @@
 // From bank.fbs; generator API 1, flatc 25.12.19.
 
 // Package account is namespace bank.account of bank.fbs: its events, commands
-// and state, typed.
+// and state, and the rows of its views, typed.
 //
 // Events and commands are read in place, without decoding: strings and slices
 // from their methods alias the bytes they came in and are valid as long as
@@ -13,6 +13,7 @@ package account
 import (
 	"context"
 	_ "embed"
+	"sync"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -20,6 +21,7 @@ import (
 	"github.com/verbatim-es/verbatim/examples/bank/account/internal/fb"
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/flat"
+	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
 // This line fails to compile where this file and the module's version do not
@@ -492,6 +494,46 @@ func writeTransfer(b *flatbuffers.Builder, to string, f TransferFields) flatbuff
 	fb.TransferAddTo(b, off0)
 	return fb.TransferEnd(b)
 }
+
+// BalanceRow is a row of view balances, read in place. It and all that comes
+// from it are valid as long as the bytes it was read from.
+//
+// One row per account, found by owner or by balance.
+type BalanceRow struct{ t fb.Balance }
+
+// AsBalance returns a row from anywhere, a size-prefixed FlatBuffer, once it is
+// verified. What is wrong with it is a [*verify.Error].
+func AsBalance(row []byte) (BalanceRow, error) {
+	plan, err := planBalance()
+	if err == nil {
+		err = plan.VerifySizePrefixed(row)
+	}
+	if err != nil {
+		return BalanceRow{}, err
+	}
+	return TrustedBalance(row), nil
+}
+
+var planBalance = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "bank.account.Balance") })
+
+// TrustedBalance returns a row that a projection engine in this process has
+// stored.
+func TrustedBalance(row []byte) (r BalanceRow) {
+	r.t.Init(row, flatbuffers.SizeUint32+flatbuffers.GetUOffsetT(row[flatbuffers.SizeUint32:]))
+	return r
+}
+
+// Bytes is the row as stored, a size-prefixed FlatBuffer.
+func (r BalanceRow) Bytes() []byte { return flat.Bytes(r.t.Table().Bytes) }
+
+// Account aliases the row.
+func (r BalanceRow) Account() string { return flat.String(r.t.Account()) }
+
+// Owner aliases the row.
+func (r BalanceRow) Owner() string { return flat.String(r.t.Owner()) }
+
+// Balance reads in place.
+func (r BalanceRow) Balance() int64 { return r.t.Balance() }
 
 // Decision takes the events that a command leads to. It is valid while the
 // Decider's method runs.

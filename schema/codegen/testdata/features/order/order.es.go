@@ -2,7 +2,7 @@
 // From shop.fbs; generator API 1, flatc 25.12.19.
 
 // Package order is namespace shop.order of shop.fbs: its events, commands and
-// state, typed.
+// state, and the rows of its views, typed.
 //
 // Events and commands are read in place, without decoding: strings and slices
 // from their methods alias the bytes they came in and are valid as long as
@@ -14,6 +14,7 @@ import (
 	"context"
 	_ "embed"
 	"iter"
+	"sync"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -21,6 +22,7 @@ import (
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/codegen/testdata/features/order/internal/fb"
 	"github.com/verbatim-es/verbatim/schema/flat"
+	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
 // This line fails to compile where this file and the module's version do not
@@ -781,15 +783,161 @@ func writeCancel(b *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return fb.CancelEnd(b)
 }
 
+// RowRow is a row of view open_orders, read in place. It and all that comes
+// from it are valid as long as the bytes it was read from.
+//
+// A row with every kind of column.
+type RowRow struct{ t fb.Row }
+
+// AsRow returns a row from anywhere, a size-prefixed FlatBuffer, once it is
+// verified. What is wrong with it is a [*verify.Error].
+func AsRow(row []byte) (RowRow, error) {
+	plan, err := planRow()
+	if err == nil {
+		err = plan.VerifySizePrefixed(row)
+	}
+	if err != nil {
+		return RowRow{}, err
+	}
+	return TrustedRow(row), nil
+}
+
+var planRow = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "shop.order.Row") })
+
+// TrustedRow returns a row that a projection engine in this process has stored.
+func TrustedRow(row []byte) (r RowRow) {
+	r.t.Init(row, flatbuffers.SizeUint32+flatbuffers.GetUOffsetT(row[flatbuffers.SizeUint32:]))
+	return r
+}
+
+// Bytes is the row as stored, a size-prefixed FlatBuffer.
+func (r RowRow) Bytes() []byte { return flat.Bytes(r.t.Table().Bytes) }
+
+// Number reads in place.
+func (r RowRow) Number() uint64 { return r.t.Number() }
+
+// Customer aliases the row.
+func (r RowRow) Customer() string { return flat.String(r.t.Customer()) }
+
+// Paid reads in place, and is false where it is absent.
+func (r RowRow) Paid() (int64, bool) {
+	table := r.t.Table()
+	at := flatbuffers.UOffsetT(table.Offset(8))
+	if at == 0 {
+		return 0, false
+	}
+	return table.GetInt64(at + table.Pos), true
+}
+
+// Speed reads in place.
+func (r RowRow) Speed() Speed { return Speed(r.t.Speed()) }
+
+// Total is a copy, and false where it is absent.
+func (r RowRow) Total() (Money, bool) {
+	var v fb.Money
+	if r.t.Total(&v) == nil {
+		return Money{}, false
+	}
+	return readMoney(&v), true
+}
+
+// Due is a copy.
+func (r RowRow) Due() Money {
+	var v fb.Money
+	r.t.Due(&v)
+	return readMoney(&v)
+}
+
+// NotesLen is the number of elements of Notes.
+func (r RowRow) NotesLen() int { return r.t.NotesLength() }
+
+// NotesAt is the element at i, from 0; it aliases the row. It panics where
+// there is none.
+func (r RowRow) NotesAt(i int) string {
+	if uint(i) >= uint(r.NotesLen()) {
+		panic("RowRow.Notes: index out of range")
+	}
+	return flat.String(r.t.Notes(i))
+}
+
+// Notes yields the elements in order.
+func (r RowRow) Notes() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range r.NotesLen() {
+			if !yield(r.NotesAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Blob aliases the row.
+func (r RowRow) Blob() []byte { return flat.Bytes(r.t.BlobBytes()) }
+
+// WeightsLen is the number of elements of Weights.
+func (r RowRow) WeightsLen() int { return r.t.WeightsLength() }
+
+// WeightsAt is the element at i, from 0. It panics where there is none.
+func (r RowRow) WeightsAt(i int) float64 {
+	if uint(i) >= uint(r.WeightsLen()) {
+		panic("RowRow.Weights: index out of range")
+	}
+	return r.t.Weights(i)
+}
+
+// Weights yields the elements in order.
+func (r RowRow) Weights() iter.Seq[float64] {
+	return func(yield func(float64) bool) {
+		for i := range r.WeightsLen() {
+			if !yield(r.WeightsAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Ratio reads in place.
+func (r RowRow) Ratio() float64 { return r.t.Ratio() }
+
+// Code aliases the row; "" where it is absent.
+func (r RowRow) Code() string { return flat.String(r.t.Code()) }
+
+// Sure reads in place.
+func (r RowRow) Sure() bool { return r.t.Sure() }
+
+// Flags reads in place.
+func (r RowRow) Flags() Flags { return Flags(r.t.Flags()) }
+
+// SpeedsLen is the number of elements of Speeds.
+func (r RowRow) SpeedsLen() int { return r.t.SpeedsLength() }
+
+// SpeedsAt is the element at i, from 0. It panics where there is none.
+func (r RowRow) SpeedsAt(i int) Speed {
+	if uint(i) >= uint(r.SpeedsLen()) {
+		panic("RowRow.Speeds: index out of range")
+	}
+	return Speed(r.t.Speeds(i))
+}
+
+// Speeds yields the elements in order.
+func (r RowRow) Speeds() iter.Seq[Speed] {
+	return func(yield func(Speed) bool) {
+		for i := range r.SpeedsLen() {
+			if !yield(r.SpeedsAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Small reads in place.
+func (r RowRow) Small() int8 { return r.t.Small() }
+
 func readPoint(r *fb.Point) Point {
 	return Point{
 		X: r.X(),
 		Y: r.Y(),
 	}
-}
-
-func writePoint(b *flatbuffers.Builder, v Point) flatbuffers.UOffsetT {
-	return fb.CreatePoint(b, v.X, v.Y)
 }
 
 func readMoney(r *fb.Money) Money {
@@ -801,6 +949,10 @@ func readMoney(r *fb.Money) Money {
 		Speed:    Speed(r.Speed()),
 		Ok:       r.Ok(),
 	}
+}
+
+func writePoint(b *flatbuffers.Builder, v Point) flatbuffers.UOffsetT {
+	return fb.CreatePoint(b, v.X, v.Y)
 }
 
 func writeMoney(b *flatbuffers.Builder, v Money) flatbuffers.UOffsetT {
