@@ -67,7 +67,11 @@ func LockDir(dir string) (*Lock, error) {
 
 // Unlock gives the directory up. The file stays: removing it could take the
 // lock of the next owner away.
-func (l *Lock) Unlock() error { return l.file.Close() }
+func (l *Lock) Unlock() error {
+	// Closing alone would leave the lock to a child process that was forked a
+	// moment ago and has not yet closed its copy.
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}
 
 func writeAll(file *os.File, content string) error {
 	_, err := file.WriteAt([]byte(content), 0)
