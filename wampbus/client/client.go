@@ -29,6 +29,7 @@ type Client struct {
 	welcome *wamp.Welcome
 
 	writing chan struct{} // holds a value while somebody writes
+	topics  sync.Mutex    // held while subscriptions change: the router knows one per topic
 	done    chan struct{} // closed when the session is over
 	parts   sync.WaitGroup
 
@@ -144,8 +145,9 @@ func (c *Client) Err() error {
 	return c.err
 }
 
-// Close leaves the realm and closes the connection. Calls in flight fail. A
-// second Close does nothing.
+// Close leaves the realm and closes the connection. Calls in flight fail, and
+// it waits for the functions of subscriptions, which must not call it. A second
+// Close does nothing.
 func (c *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

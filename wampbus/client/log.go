@@ -168,7 +168,7 @@ func readFields(s event.Selection, o event.PageOptions) wamp.Dict {
 	}
 	putNumber(kwargs, "limit", uint64(s.Limit))
 	putNumber(kwargs, "max_bytes", uint64(max(o.MaxBytes, 0)))
-	if o.Wait > 0 && !s.Backward {
+	if o.Wait > 0 {
 		wait := min(o.Wait, maxWait)
 		kwargs["wait_ms"] = int64((wait + time.Millisecond - 1) / time.Millisecond)
 	}

@@ -52,6 +52,8 @@ type Subscription struct {
 // goroutine of its own, until ctx ends, the session does, or fn falls behind. fn
 // may use the client. It returns when the server has accepted.
 func (c *Client) SubscribeTopic(ctx context.Context, topic string, match Match, fn func(Live)) (*Subscription, error) {
+	c.topics.Lock()
+	defer c.topics.Unlock()
 	s := &Subscription{topic: topic, fn: fn, limit: c.options.EventQueue, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 	id, wait, err := c.expect()
 	if err != nil {
@@ -201,6 +203,8 @@ func (s *Subscription) run(ctx context.Context, c *Client, id wamp.ID) {
 
 // detach forgets the subscription, and unsubscribes when it was the last one.
 func (c *Client) detach(s *Subscription, id wamp.ID) {
+	c.topics.Lock()
+	defer c.topics.Unlock()
 	c.mu.Lock()
 	var others []*Subscription
 	for _, other := range c.subs[id] {

@@ -1,0 +1,28 @@
+package wampbus_test
+
+import (
+	"testing"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/event/memstore"
+	"github.com/verbatim-es/verbatim/eventstoretest"
+	"github.com/verbatim-es/verbatim/wampbus/client"
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+)
+
+// A log over the bus keeps the contract of a log, in every serialization.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	for _, f := range codec.Formats {
+		t.Run(f.String(), func(t *testing.T) {
+			eventstoretest.Run(t, func(t *testing.T) event.Log {
+				store, err := memstore.New(eventstoretest.Schema)
+				if err != nil {
+					t.Fatal(err)
+				}
+				h := openBare(t, store)
+				return h.dial(t, client.Options{Serialization: f.String()})
+			})
+		})
+	}
+}
