@@ -65,7 +65,7 @@ func TestJudge(t *testing.T) {
 		{"an import upwards", []pkg{ours("schema", module+"/event")}, "room event is out of this room's reach"},
 		{"two on one floor", []pkg{ours("aggregate", module+"/projection")}, "room projection is out of this room's reach"},
 		{"two on one floor, the other way", []pkg{ours("projection", module+"/aggregate")}, "room aggregate is out of this room's reach"},
-		{"the client and the aggregates", []pkg{ours("wampbus/client", module+"/aggregate")}, "room aggregate is out of this room's reach"},
+		{"the client and the views", []pkg{ours("wampbus/client", module+"/projection")}, "room projection is out of this room's reach"},
 		{"events and views", []pkg{ours("examples/bank/account", module+"/projection")}, "room projection is out of this room's reach"},
 		{"a test suite outside of tests", []pkg{ours("eventstore", module+"/eventstoretest")}, "room suites is out of this room's reach"},
 		{"prometheus elsewhere", []pkg{ours("eventstore", prometheus+"/client_golang/prometheus")}, "may not import that module"},

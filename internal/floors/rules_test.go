@@ -49,7 +49,7 @@ var plan = []room{
 	{name: "projection", paths: []string{"projection/..."}, mayImport: []string{"schema", "event", "lmdbenv"}, external: []string{lmdb, flatbuffers, ulid}},
 
 	{name: "wire", paths: []string{"wampbus/internal/..."}, mayImport: []string{"schema", "event"}, external: []string{nexus + "/wamp", nexus + "/transport/serialize", websocket, ulid}, pure: true},
-	{name: "client", paths: []string{"wampbus/client/..."}, mayImport: []string{"schema", "event", "wire"}, external: []string{nexus + "/client", nexus + "/wamp", nexus + "/transport", nexus + "/stdlog", websocket, ulid}, pure: true},
+	{name: "client", paths: []string{"wampbus/client/..."}, mayImport: []string{"schema", "event", "aggregate", "wire"}, external: []string{nexus + "/client", nexus + "/wamp", nexus + "/transport", nexus + "/stdlog", websocket, ulid}, pure: true},
 	{name: "wampbus", paths: []string{"wampbus"}, mayImport: []string{"schema", "event", "eventstore", "aggregate", "projection", "wire"}, external: []string{nexus, websocket, flatbuffers, ulid}},
 	{name: "metrics", paths: []string{"metrics/..."}, mayImport: []string{"event", "eventstore", "projection", "wampbus"}, external: []string{prometheus}},
 
