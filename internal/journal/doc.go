@@ -31,7 +31,9 @@
 // A last frame that was acknowledged and damaged later looks like one that was
 // torn by a crash: it is cut, and reported. The journal does not look into
 // records; whoever folds them checks them. Its directory must not be used by
-// two processes: the store's lock sees to that.
+// two processes: the store's lock sees to that. On a file system that never
+// overwrites in place an append needs space after all, and a full disk is a
+// [*FailedError].
 //
 // # Files
 //
