@@ -25,7 +25,7 @@ import (
 )
 
 // patience bounds every wait of the tests; only a bus that hangs meets it.
-const patience = 30 * time.Second
+const patience = 20 * time.Second
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -281,7 +281,8 @@ func (w *wire) ended() (reason wamp.URI) {
 		m, err := w.next()
 		if err != nil {
 			if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
-				w.t.Fatal("the session goes on")
+				w.t.Error("the session goes on")
+				return "none: it goes on"
 			}
 			return reason
 		}

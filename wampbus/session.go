@@ -64,6 +64,7 @@ type session struct {
 	routerOnce   sync.Once
 	attached     chan struct{} // the router's attempt to attach it is over
 	readerDone   chan struct{}
+	greeted      bool        // it has sent HELLO; the reader's
 	joined       atomic.Bool // it was welcomed
 	endOnce      sync.Once
 	endBy        atomic.Int64 // when a session that is over stops writing, in ns since 1970
@@ -358,6 +359,12 @@ func (s *session) admit(m wamp.Message) (refused wamp.Message, err error) {
 	defer s.mu.Unlock()
 	limits := &s.bus.limits
 	switch m := m.(type) {
+	case *wamp.Hello, *wamp.Authenticate:
+		_, hello := m.(*wamp.Hello)
+		if s.joined.Load() || hello && s.greeted {
+			return nil, fmt.Errorf("%s: the session is open", m.MessageType())
+		}
+		s.greeted = s.greeted || hello
 	case *wamp.Call:
 		if s.calls[m.Request] != nil {
 			return nil, fmt.Errorf("CALL: request id %d is in use", m.Request)
