@@ -26,6 +26,7 @@ func need(t *testing.T, what string) {
 // program returns the path of a program, or skips.
 func program(t *testing.T, name string) string {
 	t.Helper()
+	watch(t)
 	path, err := exec.LookPath(name)
 	if err != nil {
 		need(t, name+" is not installed")
@@ -44,6 +45,17 @@ func installed(t *testing.T, elements ...string) string {
 		need(t, filepath.Join(elements...)+" is missing: run \"make interop-deps\"")
 	}
 	return path
+}
+
+// watch opens the scripts' directories. The go command keeps the result of a
+// test until a file changes that the test itself has opened.
+func watch(t *testing.T) {
+	t.Helper()
+	for _, dir := range []string{".", "../docs/clients"} {
+		if _, err := os.ReadDir(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // output runs a program to its end and returns what it printed.
