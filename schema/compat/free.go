@@ -28,9 +28,6 @@ func (c *comparison) free() map[string]bool {
 			c.old.reach(name, held)
 		}
 	}
-	if c.old.root != "" {
-		c.old.reach(c.old.root, held)
-	}
 	for name := range held {
 		delete(free, name)
 	}

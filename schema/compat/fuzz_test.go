@@ -16,20 +16,14 @@ func FuzzCheck(f *testing.F) {
 	f.Fuzz(checkAny)
 }
 
-// TestCrossed compares every version in testdata with every other: most have a
-// table t.T in common, and little else.
+// TestCrossed compares versions of different pairs: most have a table t.T in
+// common, and little else.
 func TestCrossed(t *testing.T) {
 	t.Parallel()
-	versions := make(map[string][]byte)
-	for _, pair := range pairs {
-		for _, name := range []string{"old.bfbs", "new.bfbs"} {
-			bfbs := read(t, pair.dir, name)
-			versions[string(bfbs)] = bfbs
-		}
-	}
-	for _, old := range versions {
-		for _, new := range versions {
-			checkAny(t, old, new)
+	for i, pair := range pairs {
+		old := read(t, pair.dir, "old.bfbs")
+		for j := i % 5; j < len(pairs); j += 5 {
+			checkAny(t, old, read(t, pairs[j].dir, "new.bfbs"))
 		}
 	}
 }

@@ -29,7 +29,9 @@ func (c *comparison) roles(free map[string]bool) {
 func (c *comparison) tableRemoved(old *schema.Table, free map[string]bool) {
 	switch old.Role {
 	case schema.RoleNone:
-		if _, included := c.new.objects[old.Name]; included || free[old.Name] {
+		_, included := c.new.objects[old.Name]
+		_, enum := c.new.enums[old.Name] // found as kind-changed
+		if included || enum || free[old.Name] {
 			return
 		}
 		c.report(TableRemoved, Backward, old.Name,

@@ -32,9 +32,6 @@ func structDifference(old, new *object) string {
 			return fmt.Sprintf("was %s:%s at byte %d, is %s:%s at byte %d",
 				was.name, was.typ, was.offset, is.name, is.typ, is.offset)
 		}
-		if was.deprecated != is.deprecated {
-			return fmt.Sprintf("%s is deprecated in one version only", was.name)
-		}
 	}
 	if len(new.fields) > len(old.fields) {
 		is := new.fields[len(old.fields)]

@@ -58,7 +58,7 @@ func (c *comparison) counterpart(old, new *object, was *field) *field {
 
 func (c *comparison) deleted(old, new *object, was *field) {
 	breaks := Backward
-	reason := "is deleted: nothing keeps id %d from being given to a new field, which would read the values of old data as its own; declare it deprecated instead"
+	reason := "is deleted: nothing keeps id %d from being given to a new field, which would read the values of old data as its own; keep it, declared deprecated"
 	if was.required && !was.deprecated {
 		breaks |= Forward
 		reason = "is deleted: old code relies on it in all data, and nothing keeps id %d from being given to a new field; keep it"
