@@ -153,6 +153,18 @@ func TestAnotherLogMeansRebuild(t *testing.T) {
 	}
 }
 
+func TestAnotherEventAtTheCheckpointMeansRebuild(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	m.addItem(t, stocked, item{SKU: "1", Owner: "ada"})
+	e := open(t, dir, m, items(nil), counts(nil))
+	agree(t, e, m, 1, "items", "counts")
+	closeEngine(t, e)
+	m.change(func() { m.records, m.salt = nil, 2 })
+	m.addItem(t, stocked, item{SKU: "2", Owner: "bob"})
+	agree(t, open(t, dir, m, items(nil), counts(nil)), m, 1, "items", "counts")
+}
+
 func TestSecondEngineIsRefused(t *testing.T) {
 	t.Parallel()
 	m, dir := newMemory(), t.TempDir()
