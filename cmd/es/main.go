@@ -16,6 +16,7 @@ import (
 // commands is the command line: one field a command, one file a command.
 type commands struct {
 	Generate generateCommand `cmd:"" help:"Write typed Go for FlatBuffers schemas."`
+	Schema   schemaCommand   `cmd:"" help:"Work with versions of schemas."`
 }
 
 const description = `Tools for Verbatim event stores and their schemas.

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSchemaCheck(t *testing.T) {
+	t.Parallel()
+	pair := func(dir, name string) string {
+		return filepath.Join("..", "..", "schema", "compat", "testdata", "pairs", dir, name)
+	}
+	first, again := pair("field-deleted", "old.bfbs"), pair("append-again", "new.fbs")
+	between := pair("append-again", "old.fbs")
+	const rule = ": t.T.b: field-retyped: "
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		lines  int
+	}{
+		"findings":         {[]string{first, between, again}, 1, 1},
+		"only the last":    {[]string{first, between, again, "--mode", "full"}, 0, 0},
+		"one direction":    {[]string{first, again, "--mode=BACKWARD"}, 1, 1},
+		"nothing asked":    {[]string{first, again, "--mode", "NONE"}, 0, 0},
+		"nothing to find":  {[]string{between, again}, 0, 0},
+		"no second schema": {[]string{again}, 2, 0},
+		"no such mode":     {[]string{first, again, "--mode", "most"}, 2, 0},
+		"no such file":     {[]string{first, "nowhere.fbs"}, 1, 0},
+		"no schema":        {[]string{"main.go", again}, 1, 0},
+	} {
+		status, stdout, stderr := es(t, append([]string{"schema", "check"}, c.args...)...)
+		lines := strings.Count(stdout, "\n")
+		if status != c.status || lines != c.lines {
+			t.Errorf("%s: status %d, want %d; %d lines, want %d\n%s%s", name, status, c.status, lines, c.lines, stdout, stderr)
+		}
+		if lines == 1 && (!strings.HasPrefix(stdout, again+rule) || !strings.Contains(stdout, "; against "+first+")\n")) {
+			t.Errorf("%s: %s", name, stdout)
+		}
+		if (status != 0) != strings.HasPrefix(stderr, "es: ") {
+			t.Errorf("%s: status %d, stderr %q", name, status, stderr)
+		}
+	}
+}
+
+func TestSchemaCheckNamesWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"syntax.fbs":   "table",
+		"ids.fbs":      "table T { a:int; }",
+		"role.fbs":     `include "es.fbs"; table Opened (event) {}`,
+		"include.fbs":  `include "nowhere.fbs";`,
+		"cycle.fbs":    `include "cycle.fbs"; table T { a:int (id: 0); b:Missing (id: 1); }`,
+		"short.bfbs":   "\x10\x00\x00\x00BFBS",
+		"endless.bfbs": strings.Repeat("\x10\x00\x00\x00BFBS", 1<<20),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		status, stdout, stderr := es(t, "schema", "check", path, path)
+		if status != 1 || stdout != "" || !strings.Contains(stderr, name) {
+			t.Errorf("%s: status %d\n%s%s", name, status, stdout, stderr)
+		}
+	}
+}
