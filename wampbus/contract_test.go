@@ -5,7 +5,9 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/event/memstore"
+	"github.com/verbatim-es/verbatim/eventstore"
 	"github.com/verbatim-es/verbatim/eventstoretest"
+	"github.com/verbatim-es/verbatim/wampbus"
 	"github.com/verbatim-es/verbatim/wampbus/client"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
@@ -20,9 +22,27 @@ func TestContract(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				h := openBare(t, store)
+				h := serve(t, wampbus.Options{Log: store, Schemas: store.Schemas(), Anonymous: wampbus.Writer})
 				return h.dial(t, client.Options{Serialization: f.String()})
 			})
 		})
 	}
+}
+
+// It does so on the real store.
+func TestContractOnStore(t *testing.T) {
+	t.Parallel()
+	eventstoretest.Run(t, func(t *testing.T) event.Log {
+		store, err := eventstore.Open(t.TempDir(), eventstore.Options{Schemas: eventstoretest.Schema})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		h := serve(t, wampbus.Options{Log: store, Schemas: store.Schemas(), Anonymous: wampbus.Writer})
+		return h.dial(t, client.Options{})
+	})
 }

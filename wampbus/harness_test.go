@@ -64,14 +64,18 @@ func openOn(t *testing.T, store *memstore.Store, log event.Log, change func(*wam
 	if change != nil {
 		change(&o)
 	}
-	return openWith(t, store, log, o)
+	o.Log, o.Schemas = log, store.Schemas()
+	h := serve(t, o)
+	h.store = store
+	return h
 }
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func openWith(t *testing.T, store *memstore.Store, log event.Log, o wampbus.Options) *house {
+// serve starts a bus on a free port of the loopback interface.
+func serve(t *testing.T, o wampbus.Options) *house {
 	t.Helper()
-	o.Log, o.Schemas, o.Logger = log, store.Schemas(), quiet
+	o.Logger = quiet
 	bus, err := wampbus.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +85,7 @@ func openWith(t *testing.T, store *memstore.Store, log event.Log, o wampbus.Opti
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	h := &house{store: store, bus: bus, url: "ws://" + listener.Addr().String() + "/", stop: stop, over: make(chan error, 1)}
+	h := &house{bus: bus, url: "ws://" + listener.Addr().String() + "/", stop: stop, over: make(chan error, 1)}
 	go func() { h.over <- bus.ServeWebSocket(ctx, listener) }()
 	t.Cleanup(func() {
 		if err := bus.Close(); err != nil {
@@ -315,10 +319,4 @@ func number(t *testing.T, v any) uint64 {
 		t.Fatalf("%#v is no number", v)
 	}
 	return uint64(n)
-}
-
-// openBare serves a log alone, without handlers and views.
-func openBare(t *testing.T, store *memstore.Store) *house {
-	t.Helper()
-	return openWith(t, store, store, wampbus.Options{Anonymous: wampbus.Writer})
 }

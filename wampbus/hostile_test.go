@@ -216,6 +216,24 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Over all sessions, too, calls are limited.
+func TestOverload(t *testing.T) {
+	t.Parallel()
+	h, log := openSpy(t, func(o *wampbus.Options) { o.Limits.TotalCalls = 1 })
+	busy := h.join(t, codec.MessagePack)
+	busy.send(&wamp.Call{Request: 1, Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: longPoll})
+	<-log.waits
+	w := h.join(t, codec.MessagePack)
+	m, ok := w.call("es.head", nil, nil).(*wamp.Error)
+	if !ok || m.Error != "es.error.unavailable" || m.ArgumentsKw["outcome"] != "none" {
+		t.Errorf("got %#v", m)
+	}
+	busy.send(&wamp.Cancel{Request: 1, Options: wamp.Dict{}})
+	busy.receive()
+	eventually(t, "there is room again", func() bool { return h.bus.Stats().CallsInFlight == 0 })
+	w.result("es.head", nil, nil)
+}
+
 // Before it has joined, a client can't hold anything for long.
 func TestHandshake(t *testing.T) {
 	t.Parallel()

@@ -287,7 +287,7 @@ func TestGoodbye(t *testing.T) {
 // be silent for ever.
 func TestKeepAlive(t *testing.T) {
 	t.Parallel()
-	h := open(t, func(o *wampbus.Options) { o.Limits.KeepAlive = 50 * time.Millisecond })
+	h := open(t, func(o *wampbus.Options) { o.Limits.KeepAlive = 500 * time.Millisecond })
 	dead := h.join(t, codec.MessagePack)
 	dead.conn.SetPingHandler(func(string) error { return nil })
 	silent := h.dial(t, client.Options{})

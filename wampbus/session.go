@@ -394,13 +394,14 @@ func refusal(request wamp.MessageType, id wamp.ID, err error) wamp.Message {
 	return &wamp.Error{Type: request, Request: id, Details: wamp.Dict{}, Error: uri, Arguments: args, ArgumentsKw: kwargs}
 }
 
-// settle is admit for the answers.
-func (s *session) settle(m wamp.Message) {
+// settle is admit for the answers. It returns the room that was reserved for
+// this one.
+func (s *session) settle(m wamp.Message) (reserved int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch m := m.(type) {
 	case *wamp.Result:
-		s.settleCall(m.Request)
+		return s.settleCall(m.Request)
 	case *wamp.Subscribed:
 		delete(s.asking, m.Request)
 		s.subs[m.Subscription] = struct{}{}
@@ -410,20 +411,22 @@ func (s *session) settle(m wamp.Message) {
 	case *wamp.Error:
 		switch m.Type {
 		case wamp.CALL:
-			s.settleCall(m.Request)
+			return s.settleCall(m.Request)
 		case wamp.SUBSCRIBE:
 			delete(s.asking, m.Request)
 		case wamp.UNSUBSCRIBE:
 			delete(s.leaving, m.Request)
 		}
 	}
+	return 0
 }
 
-func (s *session) settleCall(id wamp.ID) {
+func (s *session) settleCall(id wamp.ID) (reserved int) {
 	if c := s.calls[id]; c != nil {
-		s.box.release(c.reserved)
+		reserved = c.reserved
 		delete(s.calls, id)
 	}
+	return reserved
 }
 
 // reserve waits until the session has room for an answer of n bytes to one of
@@ -484,8 +487,11 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		s.leave(last.reason, last.code, last.message)
 		return scratch
 	}
-	s.settle(m)
-	defer s.checkQuiet() // when the answer is queued
+	reserved := s.settle(m)
+	defer func() { // when the answer is queued
+		s.box.release(reserved)
+		s.checkQuiet()
+	}()
 	if welcome, ok := m.(*wamp.Welcome); ok {
 		m = describe(welcome)
 		s.joined.Store(true)

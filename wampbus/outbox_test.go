@@ -1,0 +1,171 @@
+package wampbus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gorilla/websocket"
+)
+
+func TestOutboxBound(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(100)
+	if !o.put(frameBinary, make([]byte, 1000)) {
+		t.Error("a single frame always fits")
+	}
+	if o.put(frameBinary, []byte("x")) {
+		t.Error("it is over its bound")
+	}
+	frames, _ := o.take()
+	if o.put(frameBinary, []byte("x")) {
+		t.Error("what is being written counts")
+	}
+	o.written(len(frames), frames)
+	if !o.put(frameBinary, make([]byte, 40)) || !o.put(frameBinary, make([]byte, 40)) || o.put(frameBinary, make([]byte, 40)) {
+		t.Error("two frames of 40 fit into 100, and no third")
+	}
+	if now, high := o.waiting(); now != 84 || high < 1000 {
+		t.Errorf("%d wait, %d at most", now, high)
+	}
+	o.seal(true, func(dst []byte) []byte { return append(dst, "bye"...) })
+	if !o.put(frameBinary, make([]byte, 200)) {
+		t.Error("a sealed outbox takes no frame and refuses none")
+	}
+	o.seal(false, func(dst []byte) []byte { return append(dst, "again"...) })
+	if frames, last := o.take(); string(frames) != "bye" || !last {
+		t.Errorf("the last frames are %q, %v", frames, last)
+	}
+}
+
+// Reservations wait for room and for each other, and end with their context.
+func TestOutboxReserve(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOutbox(100)
+		if err := o.reserve(t.Context(), 1000); err != nil {
+			t.Fatal("alone, any answer fits")
+		}
+		done := make(chan error, 2)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { done <- o.reserve(ctx, 10) }()
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Fatal("it did not wait")
+		default:
+		}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		for range 2 {
+			go func() { done <- o.reserve(t.Context(), 50) }()
+		}
+		synctest.Wait()
+		o.release(1000)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		go func() { done <- o.reserve(t.Context(), 50) }()
+		o.put(frameBinary, make([]byte, 60))
+		o.release(50)
+		synctest.Wait()
+		if len(done) > 0 {
+			t.Error("what waits to be written counts")
+		}
+		frames, _ := o.take()
+		o.written(len(frames), frames)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestFrames holds the frames against an implementation of others.
+func TestFrames(t *testing.T) {
+	t.Parallel()
+	sizes := []int{0, 1, 125, 126, 127, 65535, 65536, 100000}
+	conn := framesFrom(t, func() []byte {
+		var frames []byte
+		for _, n := range sizes {
+			frames = appendFrame(frames, frameBinary, bytes.Repeat([]byte{byte(n)}, n))
+		}
+		frames = appendFrame(frames, frameText, []byte("text"))
+		frames = appendFrame(frames, frameClose, closePayload(closeTryAgain, string(make([]byte, 500))))
+		return frames
+	})
+	for _, n := range sizes {
+		kind, b, err := conn.ReadMessage()
+		if err != nil || kind != websocket.BinaryMessage || !bytes.Equal(b, bytes.Repeat([]byte{byte(n)}, n)) {
+			t.Fatalf("size %d: %d bytes of kind %d, %v", n, len(b), kind, err)
+		}
+	}
+	if kind, b, err := conn.ReadMessage(); err != nil || kind != websocket.TextMessage || string(b) != "text" {
+		t.Fatalf("%q of kind %d, %v", b, kind, err)
+	}
+	if _, _, err := conn.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseTryAgainLater) {
+		t.Fatalf("closed with %v", err)
+	}
+}
+
+// framesFrom returns a client connected to a server that sends the frames.
+func framesFrom(t *testing.T, frames func() []byte) *websocket.Conn {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := new(websocket.Upgrader).Upgrade(w, r, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, _ = conn.NetConn().Write(frames())
+		_, _, _ = conn.ReadMessage() // until the client has gone
+		_ = conn.Close()
+	}))
+	t.Cleanup(server.Close)
+	conn, _, err := websocket.DefaultDialer.Dial("ws"+server.URL[len("http"):], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]Roles{"": 0, "reader": Reader, " commander , reader": Reader | Commander, "admin": Admin} {
+		if got, err := ParseRoles(text); got != want || err != nil {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	if _, err := ParseRoles("reader,root"); err == nil {
+		t.Error("root is a role")
+	}
+	if Commander.Has(Writer) || Writer.Has(Commander) || !Admin.Has(Writer) || !Writer.Has(Reader) || Roles(0).Has(Reader) || Commander.Has(Admin) {
+		t.Error("roles include what they should not, or not what they should")
+	}
+	if all := Reader | Writer | Commander | Admin; all.String() != "reader,writer,commander,admin" {
+		t.Errorf("all roles are %q", all)
+	}
+}
+
+// es.info tells the version of FlatBuffers that go.mod selects.
+func TestFlatBuffersVersion(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`github.com/google/flatbuffers v([0-9.]+)`).FindSubmatch(mod)
+	if m == nil || string(m[1]) != flatbuffersVersion {
+		t.Errorf("go.mod selects %s, es.info says %s", m, flatbuffersVersion)
+	}
+}
