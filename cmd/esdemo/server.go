@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/verbatim-es/verbatim/aggregate"
+	"github.com/verbatim-es/verbatim/eventstore"
+	"github.com/verbatim-es/verbatim/examples/bank"
+	"github.com/verbatim-es/verbatim/examples/bank/account"
+	"github.com/verbatim-es/verbatim/examples/bank/account/accountview"
+	"github.com/verbatim-es/verbatim/metrics"
+	"github.com/verbatim-es/verbatim/projection"
+	"github.com/verbatim-es/verbatim/wampbus"
+)
+
+// shutdownTime bounds how long HTTP requests in flight may take to end.
+const shutdownTime = 5 * time.Second
+
+// server is the bank: store, views, bus and metrics on one data directory.
+type server struct {
+	store *eventstore.Store
+	views *projection.Engine
+	bus   *wampbus.Bus
+
+	ws, http net.Listener
+	metrics  *http.Server
+	log      *slog.Logger
+}
+
+// openServer opens the data directory and both listeners; nothing is served
+// yet. The caller must Close it.
+func openServer(dir, ws, httpAddr string, log *slog.Logger) (s *server, err error) {
+	s = &server{log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.ws, err = net.Listen("tcp", ws); err != nil {
+		return s, fmt.Errorf("--ws: %w", err)
+	}
+	if s.http, err = net.Listen("tcp", httpAddr); err != nil {
+		return s, fmt.Errorf("--http: %w", err)
+	}
+	if s.store, err = eventstore.Open(dir, eventstore.Options{Schemas: account.Schema, Logger: log}); err != nil {
+		return s, fmt.Errorf("--data: %w", err)
+	}
+	views := filepath.Join(dir, "views")
+	if s.views, err = projection.Open(views, s.store, projection.Options{Logger: log}, accountview.Balances(bank.Balances{})); err != nil {
+		return s, fmt.Errorf("--data: %w", err)
+	}
+	accounts := account.NewHandler(s.store, bank.Teller{}, aggregate.Options{})
+	if s.bus, err = wampbus.New(wampbus.Options{
+		Log:      s.store,
+		Schemas:  s.store.Schemas(),
+		Views:    s.views,
+		Handlers: []wampbus.CommandHandler{accounts},
+		Logger:   log,
+		// The demo trusts whoever can reach its loopback address.
+		Anonymous: wampbus.Admin,
+	}); err != nil {
+		return s, err
+	}
+	s.metrics = &http.Server{Handler: s.metricsHandler(), ReadHeaderTimeout: shutdownTime}
+	return s, nil
+}
+
+func (s *server) metricsHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		metrics.New(metrics.Sources{Store: s.store, Views: s.views, Bus: s.bus}),
+	)
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
+	return mux
+}
+
+// serve serves until ctx ends or a listener fails, then lets sessions and
+// requests in flight end.
+func (s *server) serve(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.bus.ServeWebSocket(ctx, s.ws) })
+	group.Go(func() error {
+		if err := s.metrics.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		return s.metrics.Shutdown(patience)
+	})
+	return group.Wait()
+}
+
+// Close closes what is open, the bus first: the store outlives its users.
+func (s *server) Close() error {
+	var errs []error
+	if s.bus != nil {
+		errs = append(errs, s.bus.Close())
+	}
+	if s.views != nil {
+		errs = append(errs, s.views.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	for _, l := range []net.Listener{s.ws, s.http} {
+		if l != nil {
+			_ = l.Close() // already closed where it was served
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (s *server) wsURL() string      { return "ws://" + s.ws.Addr().String() + "/" }
+func (s *server) metricsURL() string { return "http://" + s.http.Addr().String() + "/metrics" }
