@@ -10,6 +10,7 @@ import (
 // LMDB's limit of 511.
 const (
 	MaxStreamName = 255
+	MaxType       = 255
 	MaxTag        = 255
 	MaxKey        = 255
 )
@@ -103,8 +104,8 @@ func (a *Append) validateEvent(i int) error {
 	if err := checkName("stream", a.StreamOf(i), MaxStreamName); err != nil {
 		return err
 	}
-	if p.Type == "" {
-		return &ArgumentError{Argument: "type", Message: "an event needs its schema type, such as \"bank.account.Deposited\""}
+	if err := checkName("type", p.Type, MaxType); err != nil {
+		return err
 	}
 	if len(p.Data) > MaxRecord {
 		return &TooLargeError{Bound: "max_record", Limit: MaxRecord, Actual: uint64(len(p.Data))}

@@ -50,6 +50,7 @@ type Head struct {
 // The sequence ends with at most one error, and cancellation is one.
 func Read(ctx context.Context, r Reader, s Selection) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		from := s.FromVersion
 		var o PageOptions
 		for {
 			page, err := r.ReadPage(ctx, s, o)
@@ -57,7 +58,7 @@ func Read(ctx context.Context, r Reader, s Selection) iter.Seq2[Event, error] {
 				yield(Event{}, err)
 				return
 			}
-			if !yieldPage(page, false, yield) || !page.More {
+			if !yieldPage(page, from, false, yield) || !page.More {
 				return
 			}
 			if s.Limit > 0 {
@@ -91,14 +92,14 @@ func Subscribe(ctx context.Context, r Reader, s Selection, opts SubscribeOptions
 			yield(Event{}, &ArgumentError{Argument: "limit", Message: "a subscription goes forward without end"})
 			return
 		}
-		live, o := false, PageOptions{}
+		live, from, o := false, s.FromVersion, PageOptions{}
 		for {
 			page, err := r.ReadPage(ctx, s, o)
 			if err != nil {
 				yield(Event{}, err)
 				return
 			}
-			if !yieldPage(page, live, yield) {
+			if !yieldPage(page, from, live, yield) {
 				return
 			}
 			if !page.More && !live {
@@ -115,9 +116,14 @@ func Subscribe(ctx context.Context, r Reader, s Selection, opts SubscribeOptions
 	}
 }
 
-// yieldPage reports whether the consumer wants more.
-func yieldPage(page Page, live bool, yield func(Event, error) bool) bool {
+// yieldPage reports whether the consumer wants more. Versions below from, which
+// the first page had no need to mention when the stream was shorter, are left
+// out.
+func yieldPage(page Page, from uint64, live bool, yield func(Event, error) bool) bool {
 	for e, err := range page.Events() {
+		if err == nil && e.Version() < from {
+			continue
+		}
 		e.Live = live
 		if !yield(e, err) || err != nil {
 			return false

@@ -10,9 +10,6 @@ import (
 	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
-// maxType is the longest type name, in bytes: what index keys have room for.
-const maxType = 255
-
 // Schemas is what proposing needs to know about the types of events.
 // [github.com/verbatim-es/verbatim/schema.Set] is one.
 type Schemas interface {
@@ -107,9 +104,6 @@ func Propose(schemas Schemas, a *event.Append, limits Limits) (*Proposal, error)
 // propose builds the record of event i; tags is scratch space.
 func propose(schemas Schemas, a *event.Append, i int, limits Limits, tags *[]string) ([]byte, error) {
 	e := &a.Events[i]
-	if len(e.Type) > maxType {
-		return nil, &event.TooLargeError{Bound: "type in bytes", Limit: maxType, Actual: uint64(len(e.Type))}
-	}
 	table, current, ok := schemas.Lookup(e.Type)
 	if !ok || table.Role != schema.RoleEvent {
 		return nil, &event.UnknownError{Kind: "event", Name: e.Type}
