@@ -2,25 +2,16 @@ package dynamic
 
 import (
 	"encoding/base64"
-	"encoding/binary"
 	"math"
 	"strconv"
 	"strings"
-
-	flatbuffers "github.com/google/flatbuffers/go"
 
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
-const (
-	// maxTables and maxLayouts bound what one text may be made of: a builder
-	// compares every table's vtable with all different ones before it.
-	maxTables  = 1 << 20
-	maxLayouts = 1 << 10
-	// nestedAlign is that of an event's data in its record, too.
-	nestedAlign = 8
-)
+// nestedAlign is that of an event's data in its record, too.
+const nestedAlign = 8
 
 // ParseJSON builds the data that a JSON text describes, a finished buffer
 // without size prefix that [Table.Verify] accepts and the caller owns. The
@@ -31,14 +22,13 @@ const (
 // Nothing is guessed: a member that the table does not have or that is there
 // twice, a value of the wrong type or out of range, a struct's missing member,
 // and a missing required field are each a [*JSONError]. So are texts longer
-// than [MaxJSON], tables nested deeper than [verify.MaxDepth], and more than a
-// million tables, or a thousand that differ in which fields they have.
+// than [MaxJSON], and tables nested deeper than [verify.MaxDepth].
 func (t *Table) ParseJSON(text []byte) ([]byte, error) {
 	tape, err := readTape(text)
 	if err != nil {
 		return nil, err
 	}
-	p := parser{tape: tape, layouts: make(map[string]struct{})}
+	p := parser{tape: tape}
 	data, err := p.buffer(t.object, 0, 1, t.identifier)
 	if err != nil {
 		return nil, err
@@ -52,30 +42,23 @@ func (t *Table) ParseJSON(text []byte) ([]byte, error) {
 
 type parser struct {
 	*tape
-	b       *flatbuffers.Builder
-	tables  int
-	layouts map[string]struct{}
+	b       *writer
 	scratch []byte // structs and lists of inline values, before they are placed
 	// slots are a stack: for each field of the objects being built, its node,
-	// and then the offset of what it refers to.
+	// and then the place of what it refers to.
 	slots []int
 }
 
 // buffer builds a buffer of its own from the object at node n.
 func (p *parser) buffer(o *object, n, depth int, identifier string) ([]byte, *JSONError) {
 	outer := p.b
-	p.b = flatbuffers.NewBuilder(256)
+	p.b = newWriter()
 	defer func() { p.b = outer }()
 	root, err := p.table(o, n, depth)
 	if err != nil {
 		return nil, err
 	}
-	if identifier != "" {
-		p.b.FinishWithFileIdentifier(root, []byte(identifier))
-	} else {
-		p.b.Finish(root)
-	}
-	return p.b.FinishedBytes(), nil
+	return p.b.finish(root, identifier), nil
 }
 
 // absent is the slot of a field that has no value. Node 0 is the root, which is
@@ -132,10 +115,7 @@ func (o *object) known() string {
 }
 
 // table builds the table at node n, after all that it refers to.
-func (p *parser) table(o *object, n, depth int) (flatbuffers.UOffsetT, *JSONError) {
-	if p.tables++; p.tables > maxTables {
-		return 0, p.fail(n, "there are more than %d tables", maxTables)
-	}
+func (p *parser) table(o *object, n, depth int) (int, *JSONError) {
 	if depth > verify.MaxDepth {
 		return 0, p.fail(n, "tables are more than %d deep", verify.MaxDepth)
 	}
@@ -165,7 +145,7 @@ func (p *parser) table(o *object, n, depth int) (flatbuffers.UOffsetT, *JSONErro
 				if err != nil {
 					return 0, err.under(f.name)
 				}
-				p.slots[base+i] = int(offset)
+				p.slots[base+i] = offset
 			}
 			continue
 		}
@@ -176,16 +156,16 @@ func (p *parser) table(o *object, n, depth int) (flatbuffers.UOffsetT, *JSONErro
 		if err != nil {
 			return 0, err.under(f.name)
 		}
-		p.slots[base+i] = int(offset)
+		p.slots[base+i] = offset
 	}
 	return p.inlineParts(o, n, base)
 }
 
 // inlineParts writes the table itself, of which slots from base on know the
-// nodes of inline values and the offsets of the others.
-func (p *parser) inlineParts(o *object, n, base int) (flatbuffers.UOffsetT, *JSONError) {
-	layout := append(p.scratch[:0], o.name...)
-	p.b.StartObject(o.slots)
+// nodes of inline values and the places of the others.
+func (p *parser) inlineParts(o *object, n, base int) (int, *JSONError) {
+	p.b.startTable(o.slots)
+	// Large ones first, so that there is no padding in between.
 	for align := nestedAlign; align > 0; align /= 2 {
 		for i, f := range o.fields {
 			slot := p.slots[base+i]
@@ -198,48 +178,33 @@ func (p *parser) inlineParts(o *object, n, base int) (flatbuffers.UOffsetT, *JSO
 				if err != nil {
 					return 0, err.under(f.name)
 				}
-				if !f.optional && same(f.base, bits, f.absent) {
-					continue
+				if f.optional || !same(f.base, bits, f.absent) {
+					var word [8]byte
+					p.b.inline(f.id, align, appendScalar(word[:0], f.base, bits))
 				}
-				layout = binary.AppendUvarint(layout, uint64(f.id))
-				var word [8]byte
-				p.place(align, appendScalar(word[:0], f.base, bits))
 			case structure:
-				layout = binary.AppendUvarint(layout, uint64(f.id))
-				value, err := p.inline(layout, &f.shape, slot)
+				value, err := p.inline(p.scratch[:0], &f.shape, slot)
 				if err != nil {
 					return 0, err.under(f.name)
 				}
-				p.place(align, value[len(layout):])
+				p.b.inline(f.id, align, value)
+				p.scratch = value
 			default:
-				layout = binary.AppendUvarint(layout, uint64(f.id))
-				p.b.PrependUOffsetT(flatbuffers.UOffsetT(slot))
+				p.b.refer(f.id, slot)
 			}
-			p.b.Slot(f.id)
 		}
 	}
-	p.scratch = layout
-	if _, known := p.layouts[string(layout)]; !known {
-		if len(p.layouts) == maxLayouts {
-			return 0, p.fail(n, "there are more than %d tables that differ in which fields they have", maxLayouts)
-		}
-		p.layouts[string(layout)] = struct{}{}
+	place, err := p.b.endTable()
+	if err != nil {
+		return 0, p.fail(n, "%v", err)
 	}
-	return p.b.EndObject(), nil
+	return place, nil
 }
 
 // same tells whether two scalars are equal in a buffer: -0 is not 0, and a NaN
 // is another.
 func same(base schema.BaseType, a, b uint64) bool {
 	return a == b || base.Real() && math.IsNaN(math.Float64frombits(a)) && math.IsNaN(math.Float64frombits(b))
-}
-
-// place writes bytes that begin aligned.
-func (p *parser) place(align int, value []byte) {
-	p.b.Prep(align, len(value))
-	for i := len(value) - 1; i >= 0; i-- {
-		p.b.PlaceByte(value[i])
-	}
 }
 
 // tag returns the tag of a union of which the nodes of tag and value are given.
@@ -267,13 +232,13 @@ func (p *parser) tag(f *field, tag, value int) (int, *JSONError) {
 }
 
 // reference builds what is referred to by offset.
-func (p *parser) reference(s *shape, n, depth int) (flatbuffers.UOffsetT, *JSONError) {
+func (p *parser) reference(s *shape, n, depth int) (int, *JSONError) {
 	switch s.kind {
 	case text:
 		if p.kind(n) != '"' {
 			return 0, p.fail(n, "a string is expected, but it is %s", p.kindName(n))
 		}
-		return p.b.CreateByteString(p.str(n)), nil
+		return p.b.text(p.str(n)), nil
 	case table:
 		return p.table(s.object, n, depth+1)
 	case nested:
@@ -281,14 +246,14 @@ func (p *parser) reference(s *shape, n, depth int) (flatbuffers.UOffsetT, *JSONE
 		if err != nil {
 			return 0, err
 		}
-		return p.vector(1, nestedAlign, inner), nil
+		return p.b.vector(1, nestedAlign, inner), nil
 	case blob:
 		if p.kind(n) == '"' {
 			value, err := base64.StdEncoding.Strict().DecodeString(string(p.str(n)))
 			if err != nil {
 				return 0, p.fail(n, "this is not base64 with padding: %v", err)
 			}
-			return p.b.CreateByteVector(value), nil
+			return p.b.vector(1, 1, value), nil
 		}
 	}
 	if p.kind(n) != '[' {
@@ -305,30 +270,20 @@ func (p *parser) reference(s *shape, n, depth int) (flatbuffers.UOffsetT, *JSONE
 		}
 	}
 	p.scratch = value
-	return p.vector(s.element.size, s.element.align, value), nil
-}
-
-// vector writes elements that are held inline.
-func (p *parser) vector(size, align int, elements []byte) flatbuffers.UOffsetT {
-	count := len(elements) / size
-	p.b.StartVector(size, count, align)
-	for i := len(elements) - 1; i >= 0; i-- {
-		p.b.PlaceByte(elements[i])
-	}
-	return p.b.EndVector(count)
+	return p.b.vector(s.element.size, s.element.align, value), nil
 }
 
 // references builds a list of strings or tables.
-func (p *parser) references(element *shape, n, depth int) (flatbuffers.UOffsetT, *JSONError) {
-	var offsets []flatbuffers.UOffsetT
+func (p *parser) references(element *shape, n, depth int) (int, *JSONError) {
+	var places []int
 	for i, value := 0, n+1; value < p.next(n); i, value = i+1, p.next(value) {
-		offset, err := p.reference(element, value, depth)
+		place, err := p.reference(element, value, depth)
 		if err != nil {
 			return 0, err.in(i)
 		}
-		offsets = append(offsets, offset)
+		places = append(places, place)
 	}
-	return p.b.CreateVectorOfTables(offsets), nil
+	return p.b.references(places), nil
 }
 
 // inline appends a scalar, struct or array to dst, as in a buffer. Padding

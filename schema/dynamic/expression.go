@@ -197,7 +197,7 @@ func (p *expressionParser) chain(depth int, op operator, word, symbol string, op
 
 func (p *expressionParser) unary(depth int) (*term, error) {
 	if depth == maxOperators {
-		return nil, p.fail(p.at, "operators are nested more than %d deep", maxOperators)
+		return nil, p.fail(p.space(), "operators are nested more than %d deep", maxOperators)
 	}
 	switch {
 	case p.takeWord("not"), !strings.HasPrefix(p.text[p.space():], "!=") && p.take("!"):

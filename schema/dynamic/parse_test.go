@@ -2,7 +2,6 @@ package dynamic
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -158,27 +157,10 @@ func TestParseJSONIsBounded(t *testing.T) {
 	if _, err := all.ParseJSON([]byte(nest(verify.MaxDepth))); err != nil {
 		t.Error(err)
 	}
-	var manyLayouts strings.Builder
-	for i := range maxLayouts + 1 {
-		if i > 0 {
-			manyLayouts.WriteByte(',')
-		}
-		manyLayouts.WriteByte('{')
-		separator := ""
-		for bit, name := range []string{"i16", "u16", "i32", "u32", "i64", "u64", "f32", "f64", "maybe", "i8", "u8"} {
-			if i>>bit&1 == 1 {
-				fmt.Fprintf(&manyLayouts, `%s%q:3`, separator, name)
-				separator = ","
-			}
-		}
-		manyLayouts.WriteByte('}')
-	}
 	for text, want := range map[string]string{
-		nest(verify.MaxDepth + 1):                               "tables are more than 64 deep",
-		`{"inner":` + nest(verify.MaxDepth) + `}`:               "tables are more than 64 deep",
-		`{"children":[` + manyLayouts.String() + `]}`:           "1024 tables that differ",
-		`{"children":[` + strings.Repeat("{},", 1<<20) + `{}]}`: "more than 1048576 tables",
-		strings.Repeat(" ", MaxJSON-1) + "{}":                   "33554433 bytes are more than the 33554432 allowed",
+		nest(verify.MaxDepth + 1):                 "tables are more than 64 deep",
+		`{"inner":` + nest(verify.MaxDepth) + `}`: "tables are more than 64 deep",
+		strings.Repeat(" ", MaxJSON-1) + "{}":     "33554433 bytes are more than the 33554432 allowed",
 	} {
 		_, err := all.ParseJSON([]byte(text))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -208,5 +190,33 @@ func TestCompileRefuses(t *testing.T) {
 		if _, err := Compile(testdata(t, name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
+	}
+}
+
+// Tables whose fields are at the same offsets, but of different size, must not
+// share a vtable, and those that are the same do.
+func TestVtablesAreSharedWhereEqual(t *testing.T) {
+	t.Parallel()
+	s := compileTestdata(t, "../../verify/testdata/monster_test.bfbs")
+	table := tableOf(t, s, "MyGame.Example.Monster")
+	data := parse(t, table, `{"name":"","vector_of_referrables":[{"id":1}],"enemy":{"name":"","testempty":{"count":3}}}`)
+	if err := table.Verify(data); err != nil {
+		t.Error(err)
+	}
+	all := features(t)
+	few, many := parse(t, all, `{"leaves":[{"name":"x"}]}`), parse(t, all, `{"leaves":[`+strings.Repeat(`{"name":"x"},`, 99)+`{"name":"x"}]}`)
+	if each := (len(many) - len(few)) / 99; each > 4+8+8 { // its reference, itself, its name
+		t.Errorf("each table takes %d bytes", each)
+	}
+}
+
+func TestTablesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	w := newWriter()
+	w.startTable(2)
+	w.inline(0, 1, make([]byte, 40000))
+	w.inline(1, 1, make([]byte, 40000))
+	if _, err := w.endTable(); err == nil {
+		t.Error("a table of 80000 bytes")
 	}
 }

@@ -11,5 +11,7 @@ mv full.bin full.flatc.bin
 mv special.bin special.flatc.bin
 
 # How flatc reads our data. go test -run TestGolden -update . writes full.ours.bin
-$flatc --json --strict-json -o . --raw-binary features.fbs -- full.ours.bin
-mv full.ours.json full.flatc.json
+temporary=$(mktemp -d)
+$flatc --json --strict-json -o "$temporary" --raw-binary features.fbs -- full.ours.bin
+mv "$temporary/full.ours.json" full.flatc.json
+rmdir "$temporary"
