@@ -80,7 +80,7 @@ func TestHostileMessages(t *testing.T) {
 	w.sendBytes(make([]byte, 1<<20+1))
 	w.ended()
 	h.deposit(t, "1", 3)
-	eventually(t, "the bystander is served", func() bool { return len(seen.all()) == 3 })
+	eventually(t, "the bystander is served", func() bool { return seen.len() == 3 })
 	if bystander.Err() != nil {
 		t.Errorf("the bystander's session ended: %v", bystander.Err())
 	}

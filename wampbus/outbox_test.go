@@ -28,8 +28,10 @@ func TestOutboxBound(t *testing.T) {
 		t.Error("what is being written counts")
 	}
 	o.written(len(frames), frames)
-	if !o.put(frameBinary, make([]byte, 40)) || !o.put(frameBinary, make([]byte, 40)) || o.put(frameBinary, make([]byte, 40)) {
-		t.Error("two frames of 40 fit into 100, and no third")
+	for i := range 3 {
+		if fits := o.put(frameBinary, make([]byte, 40)); fits != (i < 2) {
+			t.Error("two frames of 40 fit into 100, and no third")
+		}
 	}
 	if now, high := o.waiting(); now != 84 || high < 1000 {
 		t.Errorf("%d wait, %d at most", now, high)

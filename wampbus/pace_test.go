@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
 	"github.com/gorilla/websocket"
@@ -89,6 +90,7 @@ func TestFullChannel(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 	var reason wamp.URI
 	for {
 		_, b, err := conn.ReadMessage()

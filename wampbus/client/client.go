@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
@@ -28,6 +29,7 @@ type Client struct {
 	conn    *websocket.Conn
 	welcome *wamp.Welcome
 
+	closing atomic.Bool   // Close was called
 	writing chan struct{} // holds a value while somebody writes
 	topics  sync.Mutex    // held while subscriptions change: the router knows one per topic
 	done    chan struct{} // closed when the session is over
@@ -151,6 +153,7 @@ func (c *Client) Err() error {
 func (c *Client) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
+	c.closing.Store(true)
 	if c.Err() == nil {
 		_ = c.send(ctx, &wamp.Goodbye{Reason: wamp.CloseRealm, Details: wamp.Dict{}})
 		_ = c.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(time.Second))
@@ -166,6 +169,9 @@ func (c *Client) fail(err error) {
 	defer c.mu.Unlock()
 	if c.err != nil {
 		return
+	}
+	if c.closing.Load() {
+		err = ErrClosed // and not what the server made of it
 	}
 	c.err = err
 	close(c.done)
