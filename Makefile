@@ -8,6 +8,8 @@ NOCGO     := ./event/... ./schema/... ./aggregate/... ./wampbus/client/... ./exa
 GOFILES    = find . -name '*.go' ! -name '*_generated.go' ! -path './.cache/*' ! -path '*/node_modules/*' ! -path '*/.venv/*'
 FIRST     := The first build compiles LMDB from source: a minute without output is nothing unusual.
 TIMEOUT   ?= 20m
+# Packages whose tests count allocations, in files built without the race detector.
+ALLOCS     = $$(grep -rl --include='*_test.go' '^//go:build !race' . | xargs -n1 dirname | sort -u)
 
 .DEFAULT_GOAL := help
 
@@ -31,6 +33,8 @@ test: ## go vet, and all tests with the race detector
 	$(GO) vet ./...
 	@echo 'Packages report as they finish, in alphabetical order; the slowest takes minutes on two cores.' >&2
 	$(GO) test -race -timeout $(TIMEOUT) ./...
+	@echo 'Once more without the race detector, which makes pools forget: allocations on hot paths.' >&2
+	$(GO) test -run Alloc $(ALLOCS)
 
 .PHONY: short
 short: ## all tests without the race detector, the long ones shortened
@@ -39,6 +43,10 @@ short: ## all tests without the race detector, the long ones shortened
 .PHONY: race
 race: ## all tests with the race detector, long ones shortened, caches ignored
 	$(GO) test -race -short -count=1 -timeout $(TIMEOUT) ./...
+
+.PHONY: seeded-bugs
+seeded-bugs: ## put known bugs into the journal, and fail unless its tests catch each
+	internal/journal/seededbugs.sh
 
 .PHONY: lint
 lint: bin/staticcheck ## go vet and staticcheck

@@ -34,8 +34,8 @@ func TestErrorsNameWhatIsWrong(t *testing.T) {
 		"generat":           {2, []string{"generat"}},
 		"--colour":          {2, []string{"generate", "--colour", "x.fbs"}},
 		"<schema.fbs>":      {2, []string{"generate"}},
-		"nowhere.fbs":       {1, []string{"generate", "nowhere.fbs"}},
-		"not a .fbs file":   {1, []string{"generate", "main.go"}},
+		"nowhere.fbs":       {1, []string{"generate", "-q", "nowhere.fbs"}},
+		"not a .fbs file":   {1, []string{"generate", "-q", "main.go"}},
 		"--out":             {2, []string{"generate", "x.fbs", "--out"}},
 		"no-such-directory": {1, []string{"generate", "--module", "no-such-directory", "x.fbs"}},
 	} {
