@@ -16,6 +16,7 @@ import (
 // commands is the command line: one field a command, one file a command.
 type commands struct {
 	Generate generateCommand `cmd:"" help:"Write typed Go for FlatBuffers schemas."`
+	Dump     dumpCommand     `cmd:"" help:"Print the events of a store."`
 	Schema   schemaCommand   `cmd:"" help:"Work with versions of schemas."`
 }
 

@@ -41,6 +41,9 @@ func shared(t *testing.T, all *Table, times int) []byte {
 
 func TestTextIsBounded(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("makes much text")
+	}
 	s := compileTestdata(t, "features.bfbs")
 	all := tableOf(t, s, "features.All")
 	one, err := all.AppendJSON(nil, shared(t, all, 1))

@@ -283,7 +283,7 @@ func TestMutantsCanBeShown(t *testing.T) {
 			}
 			shown := 0
 			for i := range data {
-				for _, b := range []byte{0, 1, 2, 4, 0x7f, 0x80, 0xff, data[i] ^ 1, data[i] ^ 0x10, data[i] + 4, data[i] - 4} {
+				for _, b := range []byte{0, 0xff, data[i] ^ 1, data[i] ^ 0x10, data[i] + 4} {
 					if i%step != 0 {
 						continue
 					}

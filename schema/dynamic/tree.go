@@ -68,14 +68,14 @@ func (o *output) tree(obj *object, buf []byte, pos, depth int) {
 }
 
 // lines tells whether the field has any: the tag of a union is on its line.
-func (obj *object) lines(buf []byte, pos int, f *field) bool {
+func (o *object) lines(buf []byte, pos int, f *field) bool {
 	if f.value != nil {
 		return false
 	}
-	if f.kind == union && obj.member(buf, pos, f) == nil {
+	if f.kind == union && o.member(buf, pos, f) == nil {
 		return false
 	}
-	_, present := obj.find(buf, pos, f)
+	_, present := o.find(buf, pos, f)
 	return present || f.shown()
 }
 

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/eventstore"
+	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/dynamic"
+)
+
+type dumpCommand struct {
+	Dir string `arg:"" name:"dir" help:"The store's directory."`
+
+	JSON   bool   `name:"json" help:"One JSON object a line, instead of text for people."`
+	After  uint64 `placeholder:"N" help:"Begin behind this position."`
+	Limit  int    `placeholder:"N" help:"Print this many events at most."`
+	Stream string `placeholder:"NAME" help:"Only the events of this stream."`
+	Where  string `placeholder:"EXPR" help:"Only events whose data is as EXPR says."`
+}
+
+// Help is what es dump --help says below its first line.
+func (*dumpCommand) Help() string {
+	return `Data is shown by the schema it was written with, which the store keeps. Nothing
+is changed, but the store must not be open anywhere else.
+
+EXPR compares fields of the data:
+
+  amount > 1000
+  owner == "ada" and not (closed or balance < 0)
+  lines[].sku == 'x-1' or memo != null
+
+Comparisons are == != < <= > >=; lines[] means every element, lines[0] the
+first. Events of types that do not have the fields are left out.`
+}
+
+func (c *dumpCommand) Run(to *console) (err error) {
+	if c.Limit < 0 {
+		return fmt.Errorf("--limit: %d is negative", c.Limit)
+	}
+	// Opening would make a store where there is none.
+	if _, err := os.Stat(filepath.Join(c.Dir, "log", "data.mdb")); err != nil {
+		return fmt.Errorf("%q is not an event store: %w", c.Dir, err)
+	}
+	store, err := eventstore.Open(c.Dir, eventstore.Options{})
+	if errors.Is(err, eventstore.ErrInUse) {
+		return fmt.Errorf("%w: end the process that has it open, or dump a copy that was made while none had", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	tables := dynamic.NewSet(store.Schemas())
+	where, err := newDataFilter(c.Where, store.Schemas(), tables)
+	if err != nil {
+		return err
+	}
+	return c.print(to, store, tables, where)
+}
+
+func (c *dumpCommand) print(to *console, store *eventstore.Store, tables *dynamic.Set, where *dataFilter) (err error) {
+	out := bufio.NewWriter(to.stdout)
+	defer func() { err = errors.Join(err, out.Flush()) }()
+	selection := event.Selection{After: c.After, Stream: c.Stream}
+	if where == nil {
+		selection.Limit = c.Limit
+	}
+	show := tables.AppendRecordTree
+	if c.JSON {
+		show = tables.AppendRecordJSON
+	}
+	var text []byte
+	printed := 0
+	for e, err := range store.Read(to.ctx, selection) {
+		if err != nil {
+			return err
+		}
+		if matches, err := where.match(e); err != nil {
+			fmt.Fprintf(to.stderr, "es: position %d is left out, as --where can't be asked: %v\n", e.Position(), err)
+			continue
+		} else if !matches {
+			continue
+		}
+		if text, err = show(text[:0], e.Record()); err != nil {
+			return fmt.Errorf("position %d: %w", e.Position(), err)
+		}
+		if c.JSON {
+			text = append(text, '\n')
+		} else if printed > 0 {
+			text = append([]byte{'\n'}, text...)
+		}
+		if _, err := out.Write(text); err != nil {
+			return err
+		}
+		if printed++; printed == c.Limit {
+			return nil
+		}
+	}
+	return nil
+}
+
+// dataFilter is an expression over events of any type. The nil one matches all.
+type dataFilter struct {
+	expression *dynamic.Expression
+	tables     *dynamic.Set
+	compiled   map[typeVersion]*dynamic.Filter // nil where the type has not the fields
+}
+
+// typeVersion is a type as one schema declares it.
+type typeVersion struct {
+	name        string
+	fingerprint uint64
+}
+
+// newDataFilter refuses an expression that makes sense for no event type of any
+// schema.
+func newDataFilter(text string, schemas *schema.Set, tables *dynamic.Set) (*dataFilter, error) {
+	if text == "" {
+		return nil, nil
+	}
+	expression, err := dynamic.ParseFilter(text)
+	if err != nil {
+		return nil, fmt.Errorf("--where: %w", err)
+	}
+	f := &dataFilter{expression: expression, tables: tables, compiled: make(map[typeVersion]*dynamic.Filter)}
+	var reasons []error
+	for _, s := range schemas.Schemas() {
+		for _, t := range s.Tables {
+			if t.Role != schema.RoleEvent {
+				continue
+			}
+			table, err := tables.Table(t.Name, s.Fingerprint)
+			if err != nil {
+				return nil, err
+			}
+			compiled, err := expression.Compile(table)
+			if err != nil {
+				reasons = append(reasons, err)
+			}
+			f.compiled[typeVersion{t.Name, s.Fingerprint}] = compiled
+		}
+	}
+	if len(reasons) > 0 && len(reasons) == len(f.compiled) {
+		return nil, fmt.Errorf("--where fits no event type of this store:\n%w", errors.Join(reasons...))
+	}
+	return f, nil
+}
+
+func (f *dataFilter) match(e event.Event) (bool, error) {
+	if f == nil {
+		return true, nil
+	}
+	filter, known := f.compiled[typeVersion{e.Type(), e.Schema()}]
+	switch {
+	case !known:
+		return false, &schema.UnknownTypeError{Type: e.Type(), Fingerprint: e.Schema()}
+	case filter == nil:
+		return false, nil
+	}
+	return filter.Match(e.Data())
+}
