@@ -199,7 +199,7 @@ func TestVtablesAreSharedWhereEqual(t *testing.T) {
 	t.Parallel()
 	s := compileTestdata(t, "../../verify/testdata/monster_test.bfbs")
 	table := tableOf(t, s, "MyGame.Example.Monster")
-	data := parse(t, table, `{"name":"","vector_of_referrables":[{"id":1}],"enemy":{"name":"","testempty":{"count":3}}}`)
+	data := parse(t, table, `{"name":"","testempty":{"id":"x"},"vector_of_referrables":[{"id":1}]}`)
 	if err := table.Verify(data); err != nil {
 		t.Error(err)
 	}
