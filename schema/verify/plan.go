@@ -197,8 +197,8 @@ func (w *walk) table(t *table, pos uint64, depth int) *Error {
 	if vtableSize < vtableFixedPart || vtableSize&1 != 0 || vtable+vtableSize > size {
 		return w.fail(vtable, "a vtable of %d bytes is impossible here", vtableSize)
 	}
-	if tableSize < tableFixedPart || pos+tableSize > size {
-		return w.fail(vtable+2, "a table of %d bytes is impossible at byte %d", tableSize, pos)
+	if tableSize < tableFixedPart {
+		return w.fail(vtable+2, "a table of %d bytes is impossible", tableSize)
 	}
 	if err := w.spend(pos, tableFixedPart+vtableSize); err != nil {
 		return err
@@ -219,8 +219,10 @@ func (w *walk) table(t *table, pos uint64, depth int) *Error {
 			continue
 		}
 		at := pos + offset
-		if offset < tableFixedPart || offset+uint64(f.size) > tableSize || at&f.mask != 0 {
-			return w.misplaced(t, i, at, offset, tableSize)
+		// Against the buffer, not the table's own size: the builders of Go and
+		// other languages let tables share a vtable that differ in size only.
+		if offset < tableFixedPart || at+uint64(f.size) > size || at&f.mask != 0 {
+			return w.misplaced(t, i, at, offset)
 		}
 		var err *Error
 		switch f.kind {
@@ -264,10 +266,13 @@ func (w *walk) absent(t *table, i int, entries []byte, pos uint64) *Error {
 	return nil
 }
 
-func (w *walk) misplaced(t *table, i int, at, offset, tableSize uint64) *Error {
+func (w *walk) misplaced(t *table, i int, at, offset uint64) *Error {
 	f := &t.fields[i]
-	if offset < tableFixedPart || offset+uint64(f.size) > tableSize {
-		return w.fail(at, "its %d bytes at %d are outside the table's %d", f.size, offset, tableSize).under(t.names[i])
+	switch {
+	case offset < tableFixedPart:
+		return w.fail(at, "at byte %d of its table it is over the reference to the vtable", offset).under(t.names[i])
+	case at+uint64(f.size) > w.size():
+		return w.fail(at, "its %d bytes are outside the buffer of %d bytes", f.size, w.size()).under(t.names[i])
 	}
 	return w.fail(at, "not aligned to %d", f.mask+1).under(t.names[i])
 }

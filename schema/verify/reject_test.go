@@ -75,12 +75,11 @@ func TestRefused(t *testing.T) {
 		{"vtable of odd size", "Node", buffer(uint32(8), uint16(5), uint16(4), int32(4)), "", "vtable of 5 bytes", false},
 		{"vtable runs past the end", "Node", buffer(uint32(8), uint16(100), uint16(4), int32(4)), "", "vtable of 100 bytes", false},
 		{"table too small", "Node", buffer(uint32(8), uint16(4), uint16(3), int32(4)), "", "table of 3 bytes", false},
-		{"table runs past the end", "Node", buffer(uint32(8), uint16(4), uint16(5), int32(4)), "", "table of 5 bytes", false},
-		{"field over the vtable's offset", "Leaf", buffer(uint32(12), uint16(8), uint16(8), uint16(3), uint16(0), int32(8), uint32(0)), "name", "outside the table", false},
-		{"byte over the vtable's offset", "Node", buffer(append(append([]any{uint32(40), uint16(34), uint16(8)}, zeros(3)...), uint32(0), uint16(1), uint16(0), int32(36), uint32(0))...), "tiny", "its 1 bytes at 1 are outside", false},
-		{"field behind the table", "Leaf", buffer(uint32(12), uint16(8), uint16(8), uint16(6), uint16(0), int32(8), uint32(0)), "name", "outside the table", false},
+		{"field over the vtable's offset", "Leaf", buffer(uint32(12), uint16(8), uint16(8), uint16(3), uint16(0), int32(8), uint32(0)), "name", "over the reference to the vtable", false},
+		{"byte over the vtable's offset", "Node", buffer(append(append([]any{uint32(40), uint16(34), uint16(8)}, zeros(3)...), uint32(0), uint16(1), uint16(0), int32(36), uint32(0))...), "tiny", "over the reference to the vtable", false},
+		{"field behind the end", "Leaf", buffer(uint32(12), uint16(8), uint16(8), uint16(6), uint16(0), int32(8), uint32(0)), "name", "its 4 bytes are outside", false},
 		{"scalar not aligned", "Leaf", buffer(uint32(16), uint16(8), uint16(20), uint16(12), uint16(4), uint32(0), int32(12), uint64(0), uint32(8), uint32(0), uint32(0), "\x00"), "size", "not aligned to 8", false},
-		{"struct behind the table", "Node", node(box, 0, zeros(8)...), "box", "its 32 bytes at 4 are outside the table's 8", false},
+		{"struct behind the end", "Node", node(box, 0, zeros(3)...), "box", "its 32 bytes are outside", false},
 		{"struct not aligned", "Node", buffer(append([]any{uint32(32), uint16(26), uint16(40), uint32(0), uint64(0), uint64(0), uint16(4), uint16(0), int32(28)}, zeros(5)...)...), "box", "not aligned to 8", false},
 		{"required absent", "Leaf", buffer(uint32(8), uint16(4), uint16(4), int32(4)), "name", "required", false},
 		{"required zero", "Leaf", buffer(uint32(12), uint16(6), uint16(4), uint16(0), uint16(0), int32(8)), "name", "required", false},
@@ -132,6 +131,20 @@ func TestRefused(t *testing.T) {
 				t.Errorf("message %q", err)
 			}
 		})
+	}
+}
+
+// Tables whose fields have the same places share a vtable in buffers of the Go
+// builder, and of others, although it states the size of one of them only.
+func TestTableSizeIsNotTheBound(t *testing.T) {
+	t.Parallel()
+	const box = 10
+	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")
+	if err := plan.Verify(node(box, 0, zeros(4)...)); err != nil {
+		t.Errorf("a struct behind the stated size: %v", err)
+	}
+	if err := plan.Verify(buffer(uint32(8), uint16(4), uint16(500), int32(4))); err != nil {
+		t.Errorf("a size stated for another table: %v", err)
 	}
 }
 
