@@ -34,7 +34,6 @@ try {
     // wampy refuses a prefix that ends in a dot.
     subscribe: (prefix, receive) => wampy.subscribe(prefix.replace(/\.$/, ''), (e) => receive(e.argsList, e.argsDict), {
       match: 'prefix',
-      get_retained: false, // left out, wampy sends undefined, for which MessagePack has no word
     }),
     async close() { done = true; await wampy.disconnect() },
   })

@@ -291,3 +291,20 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// SUBSCRIBE of wampy 8.0.2, whose get_retained is undefined.
+func TestMsgpackUndefinedIsNil(t *testing.T) {
+	t.Parallel()
+	frame := []byte("\x94\x20\x07\x81\xacget_retained\xd4\x00\x00\xa1a")
+	got, err := MessagePack.Decode(frame)
+	if want := (&wamp.Subscribe{Request: 7, Options: wamp.Dict{"get_retained": nil}, Topic: "a"}); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %#v, %v", got, err)
+	}
+	for _, at := range []int{len(frame) - 4, len(frame) - 3} { // type and content
+		other := bytes.Clone(frame)
+		other[at] = 1
+		if _, err := MessagePack.Decode(other); err == nil {
+			t.Errorf("% x was accepted", other)
+		}
+	}
+}

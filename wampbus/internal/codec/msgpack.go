@@ -212,8 +212,21 @@ func (d *reader) msgpack(depth int) (any, error) {
 	case 0xd3:
 		v, err := d.uint(8)
 		return int64(v), err
+	case 0xd4:
+		return d.msgpackUndefined()
 	}
 	return d.msgpackLong(c, depth)
+}
+
+// msgpackUndefined reads what JavaScript clients write for undefined, which
+// MessagePack has no word for: an extension of type 0 that holds a zero byte.
+// It is nil here; every other extension is refused.
+func (d *reader) msgpackUndefined() (any, error) {
+	body, err := d.uint(2)
+	if err == nil && body != 0 {
+		err = fmt.Errorf("extension type %d is not supported: WAMP has no extension types", int8(body>>8))
+	}
+	return nil, err
 }
 
 // msgpackLong reads what has its length in bytes of its own.
