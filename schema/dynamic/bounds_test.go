@@ -41,7 +41,7 @@ func shared(t *testing.T, all *Table, times int) []byte {
 
 func TestTextIsBounded(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("makes much text")
 	}
 	s := compileTestdata(t, "features.bfbs")

@@ -278,7 +278,7 @@ func TestMutantsCanBeShown(t *testing.T) {
 			filters := filtersFor(t, s.table)
 			data := bytes.Clone(s.data)
 			step := 1
-			if testing.Short() {
+			if testing.Short() || raceEnabled {
 				step = 7
 			}
 			shown := 0

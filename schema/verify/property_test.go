@@ -65,10 +65,10 @@ func TestMutantsAreRefusedOrReadable(t *testing.T) {
 }
 
 // replacements are the other values of a byte: all of them, or one bit each in
-// a large buffer.
+// a large buffer and under the race detector.
 func replacements(size int, b byte) []byte {
 	var others []byte
-	if size > 1024 || testing.Short() {
+	if size > 1024 || testing.Short() || raceEnabled {
 		for bit := range 8 {
 			others = append(others, b^1<<bit)
 		}
