@@ -61,13 +61,20 @@ func (a *attempt[S]) load(id string) (*Decision[S], error) {
 			return d, nil
 		}
 	}
-	state, at, err := a.handler.fold(a.ctx, id)
-	if err != nil {
+	var f folded[S]
+	if err := a.handler.fold(a.ctx, id, &f); err != nil {
 		return nil, err
 	}
-	d := &Decision[S]{attempt: a, id: id, stream: a.handler.stream(id), state: state, version: at.version}
-	a.loaded, a.head = append(a.loaded, d), max(a.head, at.head)
-	return d, nil
+	return a.decision(id, f), nil
+}
+
+// decision adds an aggregate to those that the append depends on. The state is
+// a copy: one that the next attempt goes on from must not be the decider's to
+// change.
+func (a *attempt[S]) decision(id string, f folded[S]) *Decision[S] {
+	d := &Decision[S]{attempt: a, id: id, stream: a.handler.stream(id), state: &f.state, version: f.version}
+	a.loaded, a.head = append(a.loaded, d), max(a.head, f.head)
+	return d
 }
 
 // conditions make the append depend on every aggregate that was looked at.

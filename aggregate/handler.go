@@ -24,11 +24,12 @@ type Definition[S any] struct {
 }
 
 // Handler handles the commands of one kind of aggregate. It is safe for
-// concurrent use.
+// concurrent use; commands on one aggregate take turns.
 type Handler[S any] struct {
-	log  event.Log
-	def  Definition[S]
-	opts Options
+	log   event.Log
+	def   Definition[S]
+	opts  Options
+	turns turns[S]
 }
 
 // Receipt says what became of a command that was accepted.
@@ -67,8 +68,11 @@ func (h *Handler[S]) Commands() []string { return slices.Sorted(maps.Keys(h.def.
 // Load returns an aggregate's state and version; a new aggregate has the zero
 // state and version 0.
 func (h *Handler[S]) Load(ctx context.Context, id string) (*S, uint64, error) {
-	state, at, err := h.fold(ctx, id)
-	return state, at.version, err
+	var f folded[S]
+	if err := h.fold(ctx, id, &f); err != nil {
+		return nil, 0, err
+	}
+	return &f.state, f.version, nil
 }
 
 // Handle decides a command and stores its events, all or none. command is the
@@ -91,30 +95,38 @@ func (h *Handler[S]) Handle(ctx context.Context, id, command string, data []byte
 	if id == "" {
 		return Receipt{}, &event.ArgumentError{Argument: "id", Message: "an aggregate's id must not be empty"}
 	}
-	if c.key != "" {
-		receipt, found, err := h.repeated(ctx, id, c.key, fingerprint(command, id, data))
-		if found || err != nil {
-			return receipt, err
-		}
+	turn, err := h.turns.take(ctx, id)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer h.turns.give(turn)
+	if receipt, found, err := h.repeated(ctx, id, c.key, command, data); found || err != nil {
+		return receipt, err
 	}
 	for attempts := 1; ; attempts++ {
-		receipt, err := h.attempt(ctx, id, c, command, data, decide)
-		switch {
-		case errors.Is(err, event.ErrConflict) && !c.expects && attempts < h.opts.MaxAttempts:
+		receipt, err := h.attempt(ctx, turn, c, command, data, decide)
+		if errors.Is(err, event.ErrConflict) && !c.expects && attempts < h.opts.MaxAttempts {
 			continue
-		case c.key != "" && errors.As(err, new(*event.KeyReusedError)):
-			return h.resolveKey(ctx, id, c.key, fingerprint(command, id, data), err)
+		}
+		if err == nil && receipt.Count > 0 && !receipt.Repeated {
+			return receipt, nil
+		}
+		// The same command may have been stored meanwhile, by another handler:
+		// then that is the answer, whatever was decided on what it left.
+		if first, found, again := h.repeated(ctx, id, c.key, command, data); found {
+			return first, again
 		}
 		return receipt, err
 	}
 }
 
-func (h *Handler[S]) attempt(ctx context.Context, id string, c call, command string, data []byte, decide func(*S, []byte, *Decision[S]) error) (Receipt, error) {
+func (h *Handler[S]) attempt(ctx context.Context, turn *turn[S], c call, command string, data []byte, decide func(*S, []byte, *Decision[S]) error) (Receipt, error) {
 	a := &attempt[S]{ctx: ctx, handler: h}
-	own, err := a.load(id)
-	if err != nil {
+	if err := h.fold(ctx, turn.id, &turn.folded); err != nil {
+		turn.folded = folded[S]{}
 		return Receipt{}, err
 	}
+	own := a.decision(turn.id, turn.folded)
 	if c.expects && own.version != c.expected {
 		return Receipt{}, &event.ConflictError{
 			Condition: event.StreamAt{Stream: own.stream, Version: c.expected},
@@ -128,7 +140,7 @@ func (h *Handler[S]) attempt(ctx context.Context, id string, c call, command str
 		return Receipt{Position: a.head, Version: own.version}, nil
 	}
 	if c.key != "" {
-		markCommand(&a.events[0], fingerprint(command, id, data))
+		markCommand(&a.events[0], fingerprint(command, turn.id, data))
 	}
 	receipt, err := h.log.Append(ctx, event.Append{
 		Stream:     own.stream,
@@ -139,40 +151,44 @@ func (h *Handler[S]) attempt(ctx context.Context, id string, c call, command str
 	if err != nil {
 		return Receipt{}, err
 	}
-	return Receipt{
-		Position: receipt.Last,
-		Version:  own.version + own.emitted,
-		Count:    len(a.events),
-		Repeated: receipt.Repeated,
-	}, nil
+	if receipt.Repeated {
+		first, _, err := h.receiptOf(ctx, own.stream, receipt)
+		return first, err
+	}
+	return Receipt{Position: receipt.Last, Version: own.version + own.emitted, Count: len(a.events)}, nil
 }
 
-// place is where a fold ended.
-type place struct{ version, head uint64 }
+// folded is an aggregate as far as its stream was read.
+type folded[S any] struct {
+	state   S
+	version uint64
+	after   uint64 // the last position examined
+	head    uint64 // of the log, when it was read
+}
 
-// fold loads an aggregate from its stream.
-func (h *Handler[S]) fold(ctx context.Context, id string) (*S, place, error) {
-	state, at := new(S), place{}
+// fold brings an aggregate up to its stream's end. After an error it is
+// somewhere in between.
+func (h *Handler[S]) fold(ctx context.Context, id string, to *folded[S]) error {
 	selection := event.Selection{Stream: h.stream(id)}
 	for {
+		selection.After = to.after
 		page, err := h.log.ReadPage(ctx, selection, event.PageOptions{})
 		if err != nil {
-			return nil, place{}, fmt.Errorf("load %s: %w", selection.Stream, err)
+			return fmt.Errorf("load %s: %w", selection.Stream, err)
 		}
 		for e, err := range page.Events() {
 			if err != nil {
-				return nil, place{}, fmt.Errorf("load %s: %w", selection.Stream, err)
+				return fmt.Errorf("load %s: %w", selection.Stream, err)
 			}
-			if err := h.def.Evolve(state, e); err != nil {
-				return nil, place{}, fmt.Errorf("load %s: %v: %w", selection.Stream, e, err)
+			if err := h.def.Evolve(&to.state, e); err != nil {
+				return fmt.Errorf("load %s: %v: %w", selection.Stream, e, err)
 			}
-			at.version = e.Version()
+			to.version = e.Version()
 		}
-		at.head = page.Head
+		to.after, to.head = page.Last, page.Head
 		if !page.More {
-			return state, at, nil
+			return nil
 		}
-		selection.After = page.Last
 	}
 }
 

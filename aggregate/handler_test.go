@@ -213,6 +213,126 @@ type keyedMeddler struct {
 	*meddler
 }
 
+// The same command is stored by another handler after this one has asked for
+// its key: what it then decides, on an account that is empty by now, is not the
+// answer.
+func TestKeyUsedWhileDeciding(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	accounts, ctx := newBank(log), t.Context()
+	must(t)(accounts.Open(ctx, "1", "ada"))
+	must(t)(accounts.Credit(ctx, "1", account.CreditFields{Amount: 10}))
+	debit := func(accounts *account.Handler) (aggregate.Receipt, error) {
+		return accounts.Debit(ctx, "1", account.DebitFields{Amount: 10}, aggregate.Key("k"))
+	}
+	var first aggregate.Receipt
+	late := &lateReader{Log: log, KeyReader: log, before: func() { first = must(t)(debit(accounts)) }}
+	again := must(t)(debit(newBank(late)))
+	if !again.Repeated || again.Position != first.Position || again.Version != first.Version {
+		t.Errorf("got %+v, want a repetition of %+v", again, first)
+	}
+	wantHead(t, log, 3)
+}
+
+// lateReader does something once, before its first page is read.
+type lateReader struct {
+	event.Log
+	event.KeyReader
+	once   sync.Once
+	before func()
+}
+
+func (r *lateReader) ReadPage(ctx context.Context, s event.Selection, o event.PageOptions) (event.Page, error) {
+	r.once.Do(r.before)
+	return r.Log.ReadPage(ctx, s, o)
+}
+
+// A log that can't look a key up still tells a repeated append, and the receipt
+// is that of the first one, not of today.
+func TestRepeatedReceiptWithoutKeyReader(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	accounts, ctx := newBank(struct{ event.Log }{log}), t.Context()
+	must(t)(accounts.Open(ctx, "1", "ada"))
+	credit := func() aggregate.Receipt {
+		return must(t)(accounts.Credit(ctx, "1", account.CreditFields{Amount: 10}, aggregate.Key("k")))
+	}
+	first := credit()
+	must(t)(accounts.Credit(ctx, "1", account.CreditFields{Amount: 1}))
+	again := credit()
+	if !again.Repeated || again.Position != first.Position || again.Version != first.Version || again.Count != 1 {
+		t.Errorf("got %+v, want a repetition of %+v", again, first)
+	}
+}
+
+// Commands of one handler on one aggregate don't compete, however many: each
+// is decided once.
+func TestCommandsTakeTurns(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	accounts, ctx := account.NewHandler(log, bank.Teller{}, aggregate.Options{MaxAttempts: 1}), t.Context()
+	must(t)(accounts.Open(ctx, "1", "ada"))
+	const callers = 256
+	errs := make(chan error, callers)
+	for range callers {
+		go func() {
+			_, err := accounts.Credit(ctx, "1", account.CreditFields{Amount: 1})
+			errs <- err
+		}()
+	}
+	for range callers {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	wantBalance(t, accounts, "1", callers)
+}
+
+// Waiting for a turn ends with the caller's context.
+func TestWaitingForATurnEnds(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	busy, done := make(chan struct{}), make(chan struct{})
+	slow := &lateReader{Log: log, before: func() { close(busy); <-done }}
+	accounts := newBank(slow)
+	first := make(chan error, 1)
+	go func() {
+		_, err := accounts.Open(t.Context(), "1", "ada")
+		first <- err
+	}()
+	<-busy
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := accounts.Open(ctx, "1", "ada"); !errors.Is(err, context.Canceled) {
+		t.Errorf("the second caller got %v", err)
+	}
+	close(done)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+}
+
+// What a decider does to the state it was shown is not what the next command
+// goes on from.
+func TestStateIsACopy(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	accounts, ctx := account.NewHandler(log, scribbler{}, aggregate.Options{}), t.Context()
+	must(t)(accounts.Open(ctx, "1", "ada"))
+	meddling := &meddler{Log: log, before: func() { must(t)(accounts.Credit(ctx, "1", account.CreditFields{Amount: 1})) }}
+	must(t)(account.NewHandler(meddling, scribbler{}, aggregate.Options{}).Credit(ctx, "1", account.CreditFields{Amount: 1}))
+	wantBalance(t, accounts, "1", 2)
+}
+
+// scribbler is a teller who writes into the state when deciding.
+type scribbler struct{ bank.Teller }
+
+func (s scribbler) DecideCredit(state *account.Account, c account.Credit, out *account.Decision) error {
+	err := s.Teller.DecideCredit(state, c, out)
+	state.Closed = true
+	return err
+}
+
 func TestConflictsAreRetried(t *testing.T) {
 	t.Parallel()
 	log := newLog(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 
 	"github.com/verbatim-es/verbatim/event"
 )
@@ -28,45 +29,44 @@ func markCommand(p *event.Proposed, fingerprint string) {
 	p.Metadata = append(p.Metadata[:len(p.Metadata):len(p.Metadata)], event.Meta{Key: commandMetadata, Value: fingerprint})
 }
 
-// repeated finds the receipt of an earlier command with that key. It must be
-// asked before deciding: the state has moved on, and the command might now be
-// rejected. A log that can't tell leaves it to the append, which then compares
-// the decided events instead of the commands.
-func (h *Handler[S]) repeated(ctx context.Context, id, key, fingerprint string) (Receipt, bool, error) {
+// repeated finds the receipt of the same command sent before with that key. It
+// must be asked before deciding: the state has moved on, and the command might
+// now be rejected. A log that can't tell leaves it to the append, which then
+// compares the decided events instead of the commands.
+func (h *Handler[S]) repeated(ctx context.Context, id, key, command string, data []byte) (Receipt, bool, error) {
 	keys, ok := h.log.(event.KeyReader)
-	if !ok {
+	if !ok || key == "" {
 		return Receipt{}, false, nil
 	}
 	first, found, err := keys.AppendByKey(ctx, key)
 	if !found || err != nil {
 		return Receipt{}, false, err
 	}
-	receipt := Receipt{Position: first.Last, Count: int(first.Last - first.First + 1), Repeated: true}
-	stream, same := h.stream(id), false
-	for e, err := range event.Read(ctx, h.log, event.Selection{After: first.First - 1, Limit: receipt.Count}) {
-		if err != nil {
-			return Receipt{}, false, err
-		}
-		if e.Position() == first.First {
-			by, _ := e.MetadataValue(commandMetadata)
-			same = by == fingerprint
-		}
-		if e.Stream() == stream {
-			receipt.Version = e.Version()
-		}
+	receipt, by, err := h.receiptOf(ctx, h.stream(id), first)
+	if err == nil && by != fingerprint(command, id, data) {
+		err = &event.KeyReusedError{Key: key, Position: first.First}
 	}
-	if !same {
-		return Receipt{}, false, &event.KeyReusedError{Key: key, Position: first.First}
+	if err != nil {
+		return Receipt{}, true, err
 	}
 	return receipt, true, nil
 }
 
-// resolveKey is for the loser of two racing commands with one key: the append
-// saw other events, but it may have been the same command.
-func (h *Handler[S]) resolveKey(ctx context.Context, id, key, fingerprint string, reused error) (Receipt, error) {
-	receipt, found, err := h.repeated(ctx, id, key, fingerprint)
-	if !found && err == nil {
-		err = reused
+// receiptOf makes the receipt of an earlier command from its events, and
+// returns which command it says it was.
+func (h *Handler[S]) receiptOf(ctx context.Context, stream string, first event.Receipt) (r Receipt, fingerprint string, err error) {
+	r = Receipt{Position: first.Last, Count: int(first.Last - first.First + 1), Repeated: true}
+	for e, err := range event.Read(ctx, h.log, event.Selection{After: first.First - 1, Limit: r.Count}) {
+		if err != nil {
+			return Receipt{}, "", err
+		}
+		if e.Position() == first.First {
+			fingerprint, _ = e.MetadataValue(commandMetadata)
+			fingerprint = strings.Clone(fingerprint)
+		}
+		if e.Stream() == stream {
+			r.Version = e.Version()
+		}
 	}
-	return receipt, err
+	return r, fingerprint, nil
 }

@@ -1,7 +1,8 @@
 package aggregate
 
-// defaultAttempts is enough for a few dozen callers who keep meeting on one
-// aggregate: every round of conflicts has a winner.
+// defaultAttempts is enough for a few dozen handlers that keep meeting on one
+// aggregate: every round of conflicts has a winner. Within a handler, commands
+// take turns.
 const defaultAttempts = 64
 
 // Options configures a [Handler]. Its zero value works.
