@@ -74,11 +74,15 @@ type Env struct {
 // synced into their directories before Open returns.
 //
 // An environment of another kind fails with [ErrForeign], one of a newer format
-// with a [*FormatError]. LMDB forbids to open a directory twice in a process:
+// with a [*FormatError], a data file that is cut off with a [*DamagedError];
+// none of them is changed, and nothing is put beside it. LMDB forbids to open a directory twice in a process:
 // take its [Lock] first.
 func Open(dir string, o Options) (*Env, error) {
 	if o.Kind == "" || o.Format == 0 {
 		return nil, errors.New("lmdbenv: options need a kind and a format")
+	}
+	if err := Check(dir, o.Kind); err != nil {
+		return nil, err
 	}
 	if !o.ReadOnly {
 		if err := MkdirAll(dir); err != nil {

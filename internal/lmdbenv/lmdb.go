@@ -54,8 +54,12 @@ func IsNoSpace(err error) bool {
 	return false
 }
 
-// IsDamaged reports whether LMDB could make nothing of a file.
+// IsDamaged reports whether LMDB could make nothing of a file, or the file is
+// cut off.
 func IsDamaged(err error) bool {
+	if damaged := (*DamagedError)(nil); errors.As(err, &damaged) {
+		return true
+	}
 	var op *lmdb.OpError
 	if !errors.As(err, &op) {
 		return false
