@@ -30,7 +30,9 @@ func openError(dir string, err error) error {
 	case errors.As(err, &locked):
 		return fmt.Errorf("%w: %w", ErrInUse, err)
 	case errors.Is(err, lmdbenv.ErrForeign):
-		return fmt.Errorf("%w: %w", ErrNotStore, err)
+		return fmt.Errorf("%w: %w: give the directory of a store, or a new one", ErrNotStore, err)
+	case errors.Is(err, ErrNotStore):
+		return err
 	default:
 		return fmt.Errorf("open event store %q: %w", dir, err)
 	}

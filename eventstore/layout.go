@@ -47,6 +47,7 @@ const (
 
 	logDir   = "log"
 	indexDir = "index"
+	viewsDir = "views" // not of the store, but often beside it
 
 	storeKey      = "store"
 	checkpointKey = "checkpoint"

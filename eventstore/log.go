@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/oklog/ulid/v2"
 
@@ -45,6 +46,9 @@ func (l *eventLog) identify() error {
 		case err != nil:
 			return err
 		case id == nil:
+			if err := checkNew(filepath.Dir(l.env.Dir())); err != nil {
+				return err
+			}
 			l.store = ulid.Make()
 			return txn.Put(l.env.Meta(), []byte(storeKey), l.store[:], 0)
 		case len(id) != len(l.store):

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,6 +111,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
+	if dir == "" {
+		return nil, errors.New("open event store: the directory's name is empty: give one")
+	}
 	if err := checkDir(dir); err != nil {
 		return nil, err
 	}
@@ -127,12 +132,26 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
-// checkDir refuses what is neither a store nor could become one: there must be
-// nothing in it but what a store that was never finished leaves.
+// checkDir refuses what is neither a store nor could become one, and creates
+// nothing.
 func checkDir(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, logDir, "data.mdb")); err == nil {
-		return nil
+	logs := filepath.Join(dir, logDir)
+	if info, err := os.Stat(filepath.Join(logs, lmdbenv.DataFile)); err != nil || info.Size() == 0 {
+		return checkNew(dir)
 	}
+	if _, err := os.Stat(filepath.Join(dir, lmdbenv.LockFile)); err == nil {
+		return nil // whoever gets the lock looks at the file, nobody writes to it then
+	}
+	if err := lmdbenv.Check(logs, logKind); err != nil {
+		return openError(dir, err)
+	}
+	return nil
+}
+
+// checkNew refuses to make a store where there is anything but what a store that
+// was never finished leaves. Beside an index or views, which follow a log, an
+// empty one would have them forget all of it.
+func checkNew(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -145,9 +164,13 @@ func checkDir(dir string) error {
 		case lmdbenv.LockFile, "lost+found":
 			continue
 		case logDir:
-			if inside, err := os.ReadDir(filepath.Join(dir, logDir)); err == nil && len(inside) <= 1 {
-				continue // at most LMDB's own lock
+			inside, err := os.ReadDir(filepath.Join(dir, logDir))
+			if err == nil && !slices.ContainsFunc(inside, func(e os.DirEntry) bool { return !strings.HasSuffix(e.Name(), ".mdb") }) {
+				continue // LMDB's data, without any, and its lock
 			}
+		case indexDir, viewsDir:
+			return fmt.Errorf("%w: the log in %q is gone, but what followed it is in %q: restore the log from a backup, or give a new directory",
+				ErrNotStore, filepath.Join(dir, logDir), entry.Name())
 		}
 		return fmt.Errorf("%w: directory %q is not empty and has no log in it: give a new or an empty one", ErrNotStore, dir)
 	}
