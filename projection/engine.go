@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +110,9 @@ type Engine struct {
 // within Options.MaxWait: views of another store, or ahead of the log, or with
 // another event at their position are built again from 0 and never continued.
 //
+// Views whose data file is cut off are built again, too. A file that never was
+// of views is refused and left as it is.
+//
 // One engine may have a directory open at a time; a second one fails.
 func Open(dir string, log event.Reader, o Options, defs ...Definition) (*Engine, error) {
 	o, err := o.withDefaults()
@@ -154,17 +159,22 @@ func (e *Engine) define(defs []Definition) error {
 }
 
 func (e *Engine) openDir(dir string) (err error) {
+	if dir == "" {
+		return errors.New("the directory's name is empty: give one")
+	}
+	if _, err := os.Stat(filepath.Join(dir, lmdbenv.LockFile)); err != nil {
+		// Nobody has it open: put no lock into what is not of views.
+		if err := lmdbenv.Check(dir, environmentKind); errors.Is(err, lmdbenv.ErrForeign) {
+			return notViews(err)
+		}
+	}
 	if err := lmdbenv.MkdirAll(dir); err != nil {
 		return err
 	}
 	if e.lock, err = lmdbenv.LockDir(dir); err != nil {
 		return err
 	}
-	e.env, err = lmdbenv.Open(dir, lmdbenv.Options{
-		Kind: environmentKind, Format: environmentFormat,
-		MapSize: e.options.MapSize, MaxDBs: e.maxDBs(),
-	})
-	if err != nil {
+	if err := e.openEnv(dir); err != nil {
 		return errors.Join(err, e.lock.Unlock())
 	}
 	e.catalog = catalog{db: e.env.Meta()}
@@ -172,6 +182,32 @@ func (e *Engine) openDir(dir string) (err error) {
 		return errors.Join(err, e.env.Close(), e.lock.Unlock())
 	}
 	return nil
+}
+
+// openEnv opens the environment. Views that are not whole are made again: they
+// hold nothing that the log does not. What never was an environment of views is
+// somebody else's.
+func (e *Engine) openEnv(dir string) (err error) {
+	o := lmdbenv.Options{
+		Kind: environmentKind, Format: environmentFormat,
+		MapSize: e.options.MapSize, MaxDBs: e.maxDBs(),
+	}
+	e.env, err = lmdbenv.Open(dir, o)
+	switch {
+	case errors.Is(err, lmdbenv.ErrForeign):
+		return notViews(err)
+	case lmdbenv.IsDamaged(err):
+		e.logger.Warn("the views can't be read and are built again", "dir", dir, "error", err)
+		if err := os.Remove(filepath.Join(dir, lmdbenv.DataFile)); err != nil {
+			return err
+		}
+		e.env, err = lmdbenv.Open(dir, o)
+	}
+	return err
+}
+
+func notViews(err error) error {
+	return fmt.Errorf("%w: give another directory, or delete %q in this one if it was of views", err, lmdbenv.DataFile)
 }
 
 // maxDBs counts the handles needed: those of every slot, the meta database and

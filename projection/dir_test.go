@@ -1,0 +1,66 @@
+package projection
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+func TestOpenNeedsAName(t *testing.T) {
+	t.Parallel()
+	if _, err := Open("", newMemory(), Options{Logger: quiet()}, counts(nil)); err == nil || !strings.Contains(err.Error(), "name is empty") {
+		t.Errorf("no name: %v", err)
+	}
+}
+
+func TestViewsThatAreCutOffAreBuiltAgain(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	var last uint64
+	for i := range 200 {
+		last = m.addItem(t, stocked, item{SKU: fmt.Sprint(i), Owner: "ada", Amount: int64(i)})
+	}
+	name := filepath.Join(dir, lmdbenv.DataFile)
+	for _, keep := range []func(size int64) int64{
+		func(size int64) int64 { return size - 4096 },
+		func(size int64) int64 { return size - 100 },
+		func(int64) int64 { return 2 * 4096 },
+		func(int64) int64 { return 1000 },
+	} {
+		e := open(t, dir, m, items(nil), counts(nil))
+		agree(t, e, m, last, "items", "counts")
+		closeEngine(t, e)
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(name, keep(info.Size())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	agree(t, open(t, dir, m, items(nil), counts(nil)), m, last, "items", "counts")
+}
+
+func TestFileThatIsNotOfViewsIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	junk := bytes.Repeat([]byte("junk"), 5000)
+	name := filepath.Join(dir, lmdbenv.DataFile)
+	if err := os.WriteFile(name, junk, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(dir, newMemory(), Options{Logger: quiet()}, counts(nil))
+	if !errors.Is(err, lmdbenv.ErrForeign) || !strings.Contains(err.Error(), "give another directory") {
+		t.Errorf("junk: %v", err)
+	}
+	after, err := os.ReadFile(name)
+	if entries, _ := os.ReadDir(dir); err != nil || !bytes.Equal(after, junk) || len(entries) != 1 {
+		t.Errorf("the junk was touched: %v, %v", entries, err)
+	}
+}
