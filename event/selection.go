@@ -23,9 +23,47 @@ func (q Query) Matches(e Event) bool {
 	return slices.ContainsFunc(q, func(i Item) bool { return i.matches(e) })
 }
 
+// Bounds of a query; types and tags given without one count as an item. Each
+// name is a list to be read, and may be looked at for every event.
+const (
+	// MaxItems is the most items a query may have.
+	MaxItems = 256
+	// MaxItemTypes and MaxItemTags are the most types and tags of one item.
+	MaxItemTypes, MaxItemTags = 256, 256
+	// MaxQueryNames is the most types and tags that all items may have together.
+	MaxQueryNames = 4096
+)
+
+func bounded(bound string, actual, limit int) error {
+	if actual > limit {
+		return &TooLargeError{Bound: bound, Limit: uint64(limit), Actual: uint64(actual)}
+	}
+	return nil
+}
+
+func (i Item) bounded() error {
+	if err := bounded("types to select", len(i.Types), MaxItemTypes); err != nil {
+		return err
+	}
+	return bounded("tags to select", len(i.Tags), MaxItemTags)
+}
+
 func (q Query) validate() error {
 	if len(q) == 0 {
 		return &ArgumentError{Argument: "query", Message: "a query needs at least one item"}
+	}
+	if err := bounded("items of a query", len(q), MaxItems); err != nil {
+		return err
+	}
+	names := 0
+	for _, item := range q {
+		if err := item.bounded(); err != nil {
+			return err
+		}
+		names += len(item.Types) + len(item.Tags)
+	}
+	if err := bounded("types and tags of a query", names, MaxQueryNames); err != nil {
+		return err
 	}
 	for _, item := range q {
 		if slices.Contains(item.Types, "") {
@@ -95,7 +133,8 @@ type Selection struct {
 	Limit int
 }
 
-// Validate reports what is wrong with the selection as an [*ArgumentError].
+// Validate reports what is wrong with the selection as an [*ArgumentError], or
+// as a [*TooLargeError] when it names too much.
 func (s *Selection) Validate() error {
 	starts := count(s.After != 0, !s.AfterID.IsZero(), !s.Since.IsZero(), s.FromVersion != 0)
 	filters := count(s.Stream != "", s.Category != "", len(s.Types) > 0, len(s.Tags) > 0, len(s.Query) > 0)
@@ -112,6 +151,9 @@ func (s *Selection) Validate() error {
 		return &ArgumentError{Argument: "limit", Message: "must not be negative"}
 	case slices.Contains(s.Types, ""):
 		return &ArgumentError{Argument: "types", Message: "a type must not be empty"}
+	}
+	if err := (Item{Types: s.Types, Tags: s.Tags}).bounded(); err != nil {
+		return err
 	}
 	for _, tag := range s.Tags {
 		if err := checkTag(tag); err != nil {

@@ -2,6 +2,7 @@ package event_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -55,6 +56,35 @@ func TestSelectionValidate(t *testing.T) {
 		if err := s.Validate(); !errors.As(err, &wrong) || wrong.Argument != argument {
 			t.Errorf("%+v: got %v, want an error about %q", s, err, argument)
 		}
+	}
+}
+
+func TestSelectionIsBounded(t *testing.T) {
+	t.Parallel()
+	names := func(n int) []string { return slices.Repeat([]string{"a:b"}, n) }
+	items := func(n, types, tags int) event.Query {
+		return slices.Repeat(event.Query{{Types: names(types), Tags: names(tags)}}, n)
+	}
+	for name, pair := range map[string][2]event.Selection{
+		"types":            {{Types: names(event.MaxItemTypes)}, {Types: names(event.MaxItemTypes + 1)}},
+		"tags":             {{Tags: names(event.MaxItemTags)}, {Tags: names(event.MaxItemTags + 1)}},
+		"items":            {{Query: items(event.MaxItems, 1, 0)}, {Query: items(event.MaxItems+1, 0, 0)}},
+		"types of an item": {{Query: items(1, event.MaxItemTypes, 0)}, {Query: items(1, event.MaxItemTypes+1, 0)}},
+		"tags of an item":  {{Query: items(1, 0, event.MaxItemTags)}, {Query: items(1, 0, event.MaxItemTags+1)}},
+		"all names":        {{Query: items(16, 128, 128)}, {Query: items(16, 128, 129)}},
+	} {
+		if err := pair[0].Validate(); err != nil {
+			t.Errorf("%s, at the bound: %v", name, err)
+		}
+		var large *event.TooLargeError
+		if err := pair[1].Validate(); !errors.As(err, &large) || large.Actual <= large.Limit {
+			t.Errorf("%s, over the bound: %v", name, err)
+		}
+	}
+	a := full()
+	a.Conditions = []event.Condition{event.NoneMatch{Query: items(event.MaxItems+1, 1, 0)}}
+	if err := a.Validate(); !errors.As(err, new(*event.TooLargeError)) {
+		t.Errorf("a condition: %v", err)
 	}
 }
 
