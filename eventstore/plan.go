@@ -9,8 +9,8 @@ import (
 )
 
 // scanBound is how many steps through lists one page may take before it ends
-// with what it has: a selective filter over a long log must not hold a reader
-// transaction for long.
+// with what it has: a filter of many names, or a selective one over a long log,
+// must not hold a reader transaction for long.
 const scanBound = 50_000
 
 // A selection is read from two sources, the index and the tail, by the same
@@ -95,7 +95,7 @@ func planned(s source, q event.Query, backward bool) (*plan, error) {
 		}
 		items = append(items, postings)
 	}
-	p.postings = unite(items, backward)
+	p.postings = p.unite(items)
 	return p, nil
 }
 
@@ -105,6 +105,17 @@ type plan struct {
 	backward bool
 	steps    int
 	bound    int
+	done     <-chan struct{} // nobody waits any more; nil is never
+}
+
+// spent reports whether the plan has taken its steps.
+func (p *plan) spent() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return p.steps > p.bound
+	}
 }
 
 func newPlan(p postings, backward bool) *plan {
@@ -122,7 +133,7 @@ func (p *plan) item(s source, item event.Item) (postings, error) {
 		for _, name := range types {
 			any = append(any, s.postings(list{byType, name}, p.backward))
 		}
-		all = append(all, unite(any, p.backward))
+		all = append(all, p.unite(any))
 	}
 	for _, tag := range item.Tags {
 		all = append(all, s.postings(list{byTag, tag}, p.backward))
@@ -157,31 +168,32 @@ func typesOf(s source, types []string) ([]string, error) {
 
 // union is any of several postings.
 type union struct {
-	backward bool
-	any      []postings
-	heads    []hit // of any, valid when at or beyond the position sought
-	started  bool
+	plan    *plan
+	any     []postings
+	heads   []hit // of any, valid when at or beyond the position sought
+	started bool
 }
 
-func unite(any []postings, backward bool) postings {
+func (p *plan) unite(any []postings) postings {
 	if len(any) == 1 {
 		return any[0]
 	}
-	return &union{backward: backward, any: any, heads: make([]hit, len(any))}
+	return &union{plan: p, any: any, heads: make([]hit, len(any))}
 }
 
 func (u *union) seek(position uint64) (hit, error) {
-	best := hit{place: place{position: end(u.backward)}}
+	best := hit{place: place{position: end(u.plan.backward)}}
 	for i, p := range u.any {
 		h := &u.heads[i]
-		stale := !u.started || h.partial || h.ok && before(h.position, position, u.backward)
+		stale := !u.started || h.partial || h.ok && before(h.position, position, u.plan.backward)
 		if stale {
+			u.plan.steps++
 			var err error
 			if *h, err = p.seek(position); err != nil {
 				return hit{}, err
 			}
 		}
-		if h.ok && before(h.position, best.position, u.backward) {
+		if h.ok && before(h.position, best.position, u.plan.backward) {
 			best = *h
 		}
 	}
@@ -218,7 +230,7 @@ func (x *intersection) seek(position uint64) (hit, error) {
 				return at, nil
 			}
 		}
-		if x.plan.steps > x.plan.bound {
+		if x.plan.spent() {
 			return hit{place: place{position: position}, ok: true, partial: true}, nil
 		}
 	}

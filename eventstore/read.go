@@ -54,7 +54,7 @@ func (s *Store) ReadPage(ctx context.Context, sel event.Selection, o event.PageO
 	if !o.Store.IsZero() && o.Store != s.log.store {
 		return event.Page{}, &event.StoreChangedError{Store: s.log.store}
 	}
-	page, err := s.page(sel, o)
+	page, err := s.page(ctx, sel, o)
 	if err != nil || o.Wait <= 0 || page.Count > 0 || page.More {
 		return page, err
 	}
@@ -69,7 +69,7 @@ func (s *Store) await(ctx context.Context, sel event.Selection, o event.PageOpti
 	timer := time.NewTimer(o.Wait)
 	defer timer.Stop()
 	for expired := false; ; {
-		page, err := s.page(sel, o)
+		page, err := s.page(ctx, sel, o)
 		if err != nil || page.Count > 0 || page.More || expired {
 			return page, err
 		}
@@ -89,11 +89,11 @@ func (s *Store) await(ctx context.Context, sel event.Selection, o event.PageOpti
 // page reads one page, from one snapshot: the tail first, then the index, then
 // the log. The index is never behind the tail's base, and the log never behind
 // the tail's head, so the three overlap and nothing is in between.
-func (s *Store) page(sel event.Selection, o event.PageOptions) (event.Page, error) {
+func (s *Store) page(ctx context.Context, sel event.Selection, o event.PageOptions) (event.Page, error) {
 	if s.isClosing() {
 		return event.Page{}, errClosed()
 	}
-	r := &pageReader{store: s, sel: &sel, tail: s.recent.snapshot(), maxBytes: o.MaxBytes}
+	r := &pageReader{store: s, ctx: ctx, sel: &sel, tail: s.recent.snapshot(), maxBytes: o.MaxBytes}
 	if r.maxBytes <= 0 {
 		r.maxBytes = event.DefaultPageBytes
 	}
@@ -107,6 +107,7 @@ func (s *Store) page(sel event.Selection, o event.PageOptions) (event.Page, erro
 // pageReader fills one page.
 type pageReader struct {
 	store    *Store
+	ctx      context.Context // of the one call it lives for
 	sel      *event.Selection
 	tail     *tail
 	log      logView
@@ -276,6 +277,9 @@ func (r *pageReader) scan(from, to uint64) error {
 	}
 	defer scan.close()
 	for !r.full && !before(to, scan.position, r.sel.Backward) && scan.position > 0 {
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
 		e, err := scan.next()
 		if err != nil {
 			return err
@@ -333,8 +337,12 @@ func (r *pageReader) follow(s source, from, to uint64, at func(place) (event.Eve
 		return err
 	}
 	defer p.close()
-	p.bound = scanBound
+	p.bound, p.done = scanBound, r.ctx.Done()
 	for position := from; !before(to, position, r.sel.Backward) && position > 0 && !r.full; {
+		if position != from && p.spent() {
+			r.stop(position)
+			return r.ctx.Err()
+		}
 		h, err := p.seek(position)
 		if err != nil {
 			return err
@@ -349,12 +357,8 @@ func (r *pageReader) follow(s source, from, to uint64, at func(place) (event.Eve
 			return err
 		}
 		if h.partial {
-			r.full = true
-			r.page.Last = h.position - 1
-			if r.sel.Backward {
-				r.page.Last = h.position + 1
-			}
-			return nil
+			r.stop(h.position)
+			return r.ctx.Err()
 		}
 		e, err := at(h.place)
 		if err != nil {
@@ -371,6 +375,14 @@ func (r *pageReader) follow(s source, from, to uint64, at func(place) (event.Eve
 		}
 	}
 	return nil
+}
+
+// stop ends the page before a position that was not looked at.
+func (r *pageReader) stop(position uint64) {
+	r.full = true
+	if r.page.Last = position - 1; r.sel.Backward {
+		r.page.Last = position + 1
+	}
 }
 
 // add copies the event into the page, if there is room. last is the last
