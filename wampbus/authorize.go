@@ -14,7 +14,7 @@ import (
 // arguments, where nothing that comes from outside can stand.
 type caller struct {
 	session *session
-	request wamp.ID // the caller's own, of its CALL
+	call    *pendingCall
 	roles   Roles
 	// principal is the authid of a client that proved it, "" for an anonymous one.
 	principal string
@@ -64,7 +64,10 @@ func (a authorizer) call(client *session, s *wamp.Session, roles Roles, m *wamp.
 	if !roles.Has(roleFor(procedure)) {
 		return false, nil
 	}
-	c := &caller{session: client, request: m.Request, roles: roles}
+	c := &caller{session: client, call: client.pending(m.Request), roles: roles}
+	if c.call == nil {
+		return false, fmt.Errorf("the call is over")
+	}
 	if method, _ := wamp.AsString(s.Details["authmethod"]); method != "anonymous" {
 		c.principal, _ = wamp.AsString(s.Details["authid"])
 		if c.principal == "" {

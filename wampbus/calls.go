@@ -136,7 +136,12 @@ func (c *callee) start(m *wamp.Invocation) {
 		case over:
 			err = &event.UnavailableError{Message: "overloaded: too many calls are in flight, try again later"}
 		default:
+			if !by.session.begin(by.call) {
+				err = context.Canceled
+				break
+			}
 			result, err = c.serve(ctx, by, m)
+			by.session.over(by.call) // before the answer: its receiver may call again
 		}
 		c.reply(ctx, by, m.Request, result, err)
 	}()

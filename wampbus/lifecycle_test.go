@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -411,5 +412,36 @@ func TestBadOptions(t *testing.T) {
 		if _, err := client.Dial(t.Context(), "ws://127.0.0.1:1/", o); err == nil {
 			t.Errorf("client options %+v: accepted", o)
 		}
+	}
+}
+
+// A call that was canceled counts until what serves it has ended, however it
+// was canceled: nobody gets more of the bus than its limit.
+func TestCanceledCallsCount(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []string{"skip", "killnowait"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			h, log := openSpy(t, func(o *wampbus.Options) { o.Limits.Calls = 2 })
+			log.gate, log.at = make(chan struct{}), make(chan struct{}, 10)
+			goOn := sync.OnceFunc(func() { close(log.gate) })
+			t.Cleanup(goOn)
+			w := h.join(t, codec.MessagePack)
+			for id := wamp.ID(1); id <= 2; id++ {
+				w.send(&wamp.Call{Request: id, Options: wamp.Dict{}, Procedure: "es.command.account.open", Arguments: wamp.List{mode + strconv.Itoa(int(id)), account.NewOpen("ada")}})
+				<-log.at
+				w.send(&wamp.Cancel{Request: id, Options: wamp.Dict{"mode": mode}})
+				if m, ok := w.receive().(*wamp.Error); !ok || m.Error != wamp.ErrCanceled || m.Request != id {
+					t.Fatalf("call %d: %#v", id, m)
+				}
+			}
+			w.id = 100
+			if m, ok := w.call("es.head", nil, nil).(*wamp.Error); !ok || m.Error != "es.error.too_large" {
+				t.Errorf("a third call beside two that go on: %#v", m)
+			}
+			goOn()
+			eventually(t, "they have ended", func() bool { return h.bus.Stats().CallsInFlight == 0 })
+			w.result("es.head", nil, nil)
+		})
 	}
 }

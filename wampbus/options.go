@@ -80,7 +80,8 @@ type Limits struct {
 	// Page is the largest max_bytes that es.read grants, and the most that a
 	// list of a view returns: 1 MiB. A single record or row may be larger.
 	Page int
-	// Calls is how many calls of one session may be in flight: 64.
+	// Calls is how many calls of one session may be in flight: 64. One that was
+	// canceled counts until what serves it has ended.
 	Calls int
 	// TotalCalls is how many calls may be in flight over all sessions: 16384.
 	TotalCalls int

@@ -55,7 +55,7 @@ func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
 	}
 	ctx, stop := in.waiting(ctx)
 	defer stop()
-	if err := in.session.reserve(ctx, in.request, page.MaxBytes); err != nil {
+	if err := in.session.reserve(ctx, in.call, page.MaxBytes); err != nil {
 		return answer{}, in.orShutdown(err)
 	}
 	p, err := b.options.Log.ReadPage(ctx, selection, page)

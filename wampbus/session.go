@@ -73,13 +73,20 @@ type session struct {
 	mu      sync.Mutex
 	retired bool // no new calls
 	calls   map[wamp.ID]*pendingCall
+	orphans int                  // calls that are answered, and still running
 	subs    map[wamp.ID]struct{} // subscription ids
 	asking  map[wamp.ID]struct{} // SUBSCRIBE requests without answer
 	leaving map[wamp.ID]wamp.ID  // UNSUBSCRIBE requests and their subscriptions
 }
 
-// pendingCall is a CALL without an answer yet.
-type pendingCall struct{ reserved int }
+// pendingCall is a CALL without an answer yet, or one whose invocation goes on
+// behind its answer: a CANCEL is answered before the procedure has ended. Its
+// fields are the session's.
+type pendingCall struct {
+	reserved int
+	running  bool // a procedure serves it
+	answered bool
+}
 
 func newSession(b *Bus, conn *websocket.Conn, format codec.Format, loopback bool) *session {
 	s := &session{
@@ -372,7 +379,7 @@ func (s *session) admit(m wamp.Message) (refused wamp.Message, err error) {
 		if s.retired {
 			return refusal(wamp.CALL, m.Request, &event.UnavailableError{Message: "shutting down"}), nil
 		}
-		if len(s.calls) >= limits.Calls {
+		if len(s.calls)+s.orphans >= limits.Calls {
 			return refusal(wamp.CALL, m.Request, tooLarge("calls in flight", limits.Calls, limits.Calls+1)), nil
 		}
 		s.calls[m.Request] = new(pendingCall)
@@ -424,21 +431,51 @@ func (s *session) settle(m wamp.Message) (reserved int) {
 func (s *session) settleCall(id wamp.ID) (reserved int) {
 	if c := s.calls[id]; c != nil {
 		reserved = c.reserved
+		c.answered = true
+		if c.running {
+			s.orphans++
+		}
 		delete(s.calls, id)
 	}
 	return reserved
 }
 
+// pending returns a call without an answer yet, nil when there is none.
+func (s *session) pending(id wamp.ID) *pendingCall {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[id]
+}
+
+// begin says that a procedure is about to serve the call. It reports whether
+// that is still wanted: not when the call was canceled and answered meanwhile.
+func (s *session) begin(c *pendingCall) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.running = !c.answered
+	return c.running
+}
+
+// over says that the procedure has ended. The call counts until then, whatever
+// its caller was told.
+func (s *session) over(c *pendingCall) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.running && c.answered {
+		s.orphans--
+	}
+	c.running = false
+}
+
 // reserve waits until the session has room for an answer of n bytes to one of
 // its calls. The room is the call's until it is answered.
-func (s *session) reserve(ctx context.Context, call wamp.ID, n int) error {
+func (s *session) reserve(ctx context.Context, c *pendingCall, n int) error {
 	if err := s.box.reserve(ctx, n); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.calls[call]
-	if c == nil { // canceled meanwhile
+	if c.answered { // canceled meanwhile
 		s.box.release(n)
 		return context.Canceled
 	}

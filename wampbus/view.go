@@ -105,7 +105,7 @@ func (b *Bus) viewList(ctx context.Context, in *invocation, info projection.Info
 	if r.Limit == 0 {
 		r.Limit = defaultRows
 	}
-	if err := in.session.reserve(ctx, in.request, b.limits.Page); err != nil {
+	if err := in.session.reserve(ctx, in.call, b.limits.Page); err != nil {
 		return answer{}, err
 	}
 	var result answer
