@@ -3,14 +3,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/verbatim-es/verbatim/cmd/internal/cli"
 )
 
 // commands is the command line: one field a command, one file a command.
@@ -42,35 +42,7 @@ func main() {
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c commands
-	status := -1
-	parser, err := kong.New(&c,
-		kong.Name("es"), kong.Description(description),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { status = code }), // --help
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-	)
-	if err != nil {
-		panic(err) // the struct above is wrong, which every test would show
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	parsed, err := parser.Parse(args)
-	if status >= 0 {
-		return status
-	}
-	if err != nil {
-		fmt.Fprintf(stderr, "es: %v (es --help tells more)\n", err)
-		return 2
-	}
-	err = parsed.Run(&console{ctx: ctx, stdout: stdout, stderr: stderr})
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "es: interrupted")
-	default:
-		fmt.Fprintf(stderr, "es: %v\n", err)
-	}
-	return 1
+	return cli.Run("es", description, &c, args, stdout, stderr, func(parsed *kong.Context) error {
+		return parsed.Run(&console{ctx: ctx, stdout: stdout, stderr: stderr})
+	})
 }

@@ -37,18 +37,18 @@ func (c *demoCmd) Validate() error {
 var errDisagreement = errors.New("what should be equal is not: see above")
 
 // Run runs the demo and prints what it found to stdout.
-func (c *demoCmd) Run(ctx context.Context, log *slog.Logger) error {
+func (c *demoCmd) Run(at *console) error {
 	dir, err := os.MkdirTemp("", "esdemo-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	d := demo{demoCmd: *c, dir: dir, progress: os.Stderr, log: log}
-	found, err := d.run(ctx)
+	d := demo{demoCmd: *c, dir: dir, progress: at.stderr, log: at.log}
+	found, err := d.run(at.ctx)
 	if err != nil {
 		return err
 	}
-	if err := found.print(os.Stdout); err != nil {
+	if err := found.print(at.stdout); err != nil {
 		return err
 	}
 	if len(found.disagreements) > 0 {

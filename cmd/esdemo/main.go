@@ -4,12 +4,15 @@ package main
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/verbatim-es/verbatim/cmd/internal/cli"
 )
 
 const description = `A bank on Verbatim, the event-sourcing framework.
@@ -22,7 +25,8 @@ add up. It ends by itself, with status 1 if anything disagrees.
 "esdemo serve" runs the bank until it is interrupted. Any WAMP client can talk
 to it: see docs/PROTOCOL.md.`
 
-type cli struct {
+// commands is the command line: one field a command, one file a command.
+type commands struct {
 	Demo  demoCmd  `cmd:"" help:"Run the self-contained demo and check what it finds."`
 	Serve serveCmd `cmd:"" help:"Serve the bank until SIGINT or SIGTERM."`
 
@@ -30,18 +34,31 @@ type cli struct {
 }
 
 func main() {
-	var c cli
-	app := kong.Parse(&c, kong.Name("esdemo"), kong.Description(description), kong.UsageOnError())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	app.BindTo(ctx, (*context.Context)(nil))
-	app.FatalIfErrorf(app.Run(c.logger()))
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
 }
 
-func (c *cli) logger() *slog.Logger {
+// run executes one command line and returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	var c commands
+	return cli.Run("esdemo", description, &c, args, stdout, stderr, func(parsed *kong.Context) error {
+		return parsed.Run(&console{ctx: ctx, stdout: stdout, stderr: stderr, log: c.logger(stderr)})
+	})
+}
+
+// console is where a command writes.
+type console struct {
+	ctx            context.Context
+	stdout, stderr io.Writer
+	log            *slog.Logger
+}
+
+func (c *commands) logger(w io.Writer) *slog.Logger {
 	level := slog.LevelInfo
 	if c.Verbose {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 }

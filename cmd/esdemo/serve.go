@@ -1,11 +1,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"os"
 )
 
 type serveCmd struct {
@@ -15,15 +12,15 @@ type serveCmd struct {
 }
 
 // Run serves until ctx ends, then shuts down in order.
-func (c *serveCmd) Run(ctx context.Context, log *slog.Logger) error {
-	s, err := openServer(c.Data, c.WS, c.HTTP, log)
+func (c *serveCmd) Run(at *console) error {
+	s, err := openServer(c.Data, c.WS, c.HTTP, at.log)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "WAMP at %s (realm verbatim), metrics at %s\n", s.wsURL(), s.metricsURL())
-	err = errors.Join(s.serve(ctx), s.Close())
+	fmt.Fprintf(at.stderr, "WAMP at %s (realm verbatim), metrics at %s\n", s.wsURL(), s.metricsURL())
+	err = errors.Join(s.serve(at.ctx), s.Close())
 	if err == nil {
-		fmt.Fprintln(os.Stderr, "closed cleanly")
+		fmt.Fprintln(at.stderr, "closed cleanly")
 	}
 	return err
 }

@@ -68,8 +68,9 @@ func openServer(dir, ws, httpAddr string, log *slog.Logger) (s *server, err erro
 		Views:    s.views,
 		Handlers: []wampbus.CommandHandler{accounts},
 		Logger:   log,
-		// The demo trusts whoever can reach its loopback address.
-		Anonymous: wampbus.Admin,
+		// Who can reach the loopback address may bank. Nobody may append events
+		// past the teller.
+		Anonymous: wampbus.Reader | wampbus.Commander,
 	}); err != nil {
 		return s, err
 	}

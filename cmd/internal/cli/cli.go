@@ -1,0 +1,50 @@
+// Package cli is how the command lines of this project behave alike: results on
+// stdout, everything else on stderr, and an exit status that scripts can rely on.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/alecthomas/kong"
+)
+
+// Run parses args into commands, a struct in the form of package kong, executes
+// the command that was named by calling execute, and returns the exit status: 0
+// when the command did what it was asked for, 1 when it could not, 2 when the
+// command line makes no sense. Without arguments it prints the help.
+func Run(name, description string, commands any, args []string, stdout, stderr io.Writer, execute func(*kong.Context) error) int {
+	status := -1
+	parser, err := kong.New(commands,
+		kong.Name(name), kong.Description(description),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { status = code }), // --help
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	)
+	if err != nil {
+		panic(err) // the struct is wrong, which every test of the program shows
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if status >= 0 {
+		return status
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: %v (%s --help tells more)\n", name, err, name)
+		return 2
+	}
+	err = execute(parsed)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintf(stderr, "%s: interrupted\n", name)
+	default:
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+	}
+	return 1
+}
