@@ -61,6 +61,9 @@ func (l *eventLog) identify() error {
 
 // commit makes a batch durable, in one synced transaction.
 func (l *eventLog) commit(events []event.Event) error {
+	if err := l.env.Room(logBytes(events)); err != nil {
+		return err
+	}
 	return l.env.Update(func(txn *lmdbenv.Txn) error {
 		var key [8]byte
 		for _, e := range events {
@@ -78,6 +81,19 @@ func (l *eventLog) commit(events []event.Event) error {
 		}
 		return nil
 	})
+}
+
+// logBytes bounds what a batch takes on the disk: small records share pages that
+// are at least half full, large ones have their own.
+func logBytes(events []event.Event) (n int64) {
+	const small, pages = 2000, 8192
+	for _, e := range events {
+		size := int64(len(e.Record()))
+		if n += size + pages; size < small {
+			n += size + 256 - pages
+		}
+	}
+	return n
 }
 
 // logView is the log as of one transaction.

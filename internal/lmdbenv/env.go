@@ -195,7 +195,8 @@ func (e *CommitError) Unwrap() error { return e.Err }
 // what it returned are not valid any more afterwards.
 //
 // A [*CommitError] means that the outcome is unknown; after any other error
-// nothing of the transaction was stored. A full disk is of the second kind.
+// nothing of the transaction was stored. A full disk is of the second kind, see
+// [IsNoSpace].
 func (e *Env) Update(fn func(txn *Txn) error) error {
 	if err := e.enter(); err != nil {
 		return err
@@ -219,12 +220,7 @@ func (e *Env) Update(fn func(txn *Txn) error) error {
 	}
 	committing = true
 	if err := txn.Commit(); err != nil {
-		// LMDB writes the meta page last and stops for good when that write
-		// fails. If it still works, no space was for the pages before it.
-		if IsNoSpace(err) && e.works() {
-			return fmt.Errorf("commit: %w", err)
-		}
-		return &CommitError{Err: err}
+		return e.commitError(err)
 	}
 	return nil
 }

@@ -43,6 +43,9 @@ func IsKeyExist(err error) bool { return lmdb.IsErrno(err, lmdb.KeyExist) }
 
 // IsNoSpace reports whether the disk, a quota or the map is full.
 func IsNoSpace(err error) bool {
+	if space := (*SpaceError)(nil); errors.As(err, &space) {
+		return true
+	}
 	var op *lmdb.OpError
 	if !errors.As(err, &op) {
 		return false
