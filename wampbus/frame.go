@@ -1,6 +1,9 @@
 package wampbus
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
 
 // The opcodes of RFC 6455, section 5.2.
 const (
@@ -43,8 +46,16 @@ func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
 // closePayload is the payload of a close frame. Control frames hold at most
 // 125 bytes.
 func closePayload(code uint16, reason string) []byte {
-	if len(reason) > 123 {
-		reason = reason[:123]
+	return append(binary.BigEndian.AppendUint16(nil, code), shortened(reason, 123)...)
+}
+
+// shortened cuts text to at most the given bytes, and to whole characters.
+func shortened(text string, most int) string {
+	if len(text) <= most {
+		return text
 	}
-	return append(binary.BigEndian.AppendUint16(nil, code), reason...)
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
 }

@@ -8,8 +8,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 )
@@ -169,5 +171,18 @@ func TestFlatBuffersVersion(t *testing.T) {
 	m := regexp.MustCompile(`github.com/google/flatbuffers v([0-9.]+)`).FindSubmatch(mod)
 	if m == nil || string(m[1]) != flatbuffersVersion {
 		t.Errorf("go.mod selects %s, es.info says %s", m, flatbuffersVersion)
+	}
+}
+
+// The reason of a close frame is cut between characters: text that is not
+// valid UTF-8 would fail the connection.
+func TestCloseReason(t *testing.T) {
+	t.Parallel()
+	for pad := range 3 {
+		reason := strings.Repeat("x", pad) + strings.Repeat("€", 100)
+		payload := closePayload(closeNormal, reason)
+		if text := string(payload[2:]); len(payload) > 125 || len(payload) < 123 || !strings.HasPrefix(reason, text) || !utf8.ValidString(text) {
+			t.Errorf("pad %d: %d bytes, %q", pad, len(payload), payload)
+		}
 	}
 }
