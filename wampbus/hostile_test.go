@@ -352,3 +352,22 @@ func TestHostileCommands(t *testing.T) {
 		}
 	}
 }
+
+// A name that somebody points at this machine is not the machine's own.
+func TestRebinding(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(o *wampbus.Options) { o.AllowedOrigins = []string{"http://bank.example"} })
+	for host, want := range map[string]bool{
+		"localhost": true, "localhost:80": true, "127.0.0.1": true, "[::1]:80": true, "bank.example": true,
+		"evil.example": false, "evil.example:80": false, "localhost.evil.example": false, "127.0.0.1.evil.example": false,
+	} {
+		dialer := websocket.Dialer{Subprotocols: []string{"wamp.2.json"}}
+		conn, _, err := dialer.DialContext(deadline(t), h.url, http.Header{"Host": {host}, "Origin": {"http://" + host}})
+		if (err == nil) != want {
+			t.Errorf("host %s: %v", host, err)
+		}
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
+}

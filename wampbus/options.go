@@ -59,8 +59,10 @@ type Options struct {
 	// list of role names as in [Roles.String]; other names grant nothing.
 	Authenticators []auth.Authenticator
 	// AllowedOrigins are the origins, "https://example.com", whose web pages
-	// may connect, besides those of the same host; "*" is any. Clients that
-	// send no origin are no browsers and always may.
+	// may connect, besides those of the same host; "*" is any. With Anonymous,
+	// pages of the same host may only when it is "localhost" or an IP address:
+	// anybody can make a name resolve to this machine. Clients that send no
+	// origin are no browsers and always may.
 	AllowedOrigins []string
 
 	Limits Limits

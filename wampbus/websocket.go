@@ -157,8 +157,9 @@ func subprotocols() []string {
 	return names
 }
 
-// originAllowed accepts programs that are no browsers, pages of the same host,
-// and pages of the origins allowed.
+// originAllowed accepts programs that are no browsers, pages of the origins
+// allowed, and pages of the same host; with anonymous clients, the latter only
+// when the host is localhost or an IP address.
 func (b *Bus) originAllowed(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if origin == "" || slices.Contains(b.options.AllowedOrigins, "*") {
@@ -168,7 +169,17 @@ func (b *Bus) originAllowed(r *http.Request) bool {
 		return true
 	}
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host)
+	if err != nil || u.Host == "" || !strings.EqualFold(u.Host, r.Host) {
+		return false
+	}
+	return b.options.Anonymous == 0 || isOwnName(u.Hostname())
+}
+
+// isOwnName reports whether a host can't be a name that somebody else points
+// here: where clients need not authenticate, a page of any name that resolves
+// to this machine would be let in as one of the same host.
+func isOwnName(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host) != nil
 }
 
 func isLoopback(addr net.Addr) bool {
