@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gammazero/nexus/v3/wamp"
 	"github.com/gorilla/websocket"
@@ -369,5 +370,20 @@ func TestRebinding(t *testing.T) {
 		if err == nil {
 			_ = conn.Close()
 		}
+	}
+}
+
+// What a client sent is not said back to it, or logged, at any length.
+func TestLongReasons(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	w := h.join(t, codec.MessagePack)
+	w.send(&wamp.Cancel{Request: 1, Options: wamp.Dict{"mode": strings.Repeat("é", 1<<20)}})
+	m, ok := w.receive().(*wamp.Goodbye)
+	if !ok {
+		t.Fatalf("got %s", describe(m))
+	}
+	if message, _ := m.Details["message"].(string); len(message) < 190 || len(message) > 200 || !utf8.ValidString(message) {
+		t.Errorf("the message has %d bytes: %q", len(message), message[:min(len(message), 300)])
 	}
 }

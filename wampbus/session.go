@@ -28,6 +28,9 @@ const routerQueue = 512
 // connection, so that what was written last is not lost to a reset.
 const lingerTime = time.Second
 
+// maxMessage bounds what is logged and said of a session's end, in bytes.
+const maxMessage = 200
+
 // URIs with which the bus ends a session, as the reason of GOODBYE or ABORT.
 const (
 	reasonTooSlow  = wamp.URI("es.close.too_slow")
@@ -202,6 +205,7 @@ func (s *session) leave(reason wamp.URI, code uint16, message string) {
 }
 
 func (s *session) finish(drop bool, reason wamp.URI, code uint16, message string) {
+	message = shortened(message, maxMessage) // it may quote the client
 	s.endOnce.Do(func() {
 		patience := s.bus.limits.Shutdown
 		if drop {
