@@ -181,6 +181,9 @@ func (a *arguments) id(name string) event.ID {
 		return event.ID{}
 	}
 	id, err := asID(name, v)
+	if err == nil && id == (event.ID{}) {
+		err = invalid(name, "must not be the zero ULID: leave it out")
+	}
 	a.keep(err)
 	return id
 }
@@ -206,6 +209,8 @@ func (a *arguments) instant(name string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
 		a.fail(name, "must be a time like \"2026-11-22T08:00:00Z\", got %s", show(v))
+	} else if t.IsZero() {
+		a.fail(name, "must not be the zero time: leave it out to read from the start")
 	}
 	return t
 }

@@ -313,6 +313,10 @@ func TestErrors(t *testing.T) {
 		"behind":              {"es.view.balances.list", nil, wamp.Dict{"at_least": 1000, "wait_ms": 1}, "es.error.behind", wamp.Dict{"position": anything, "message": anything}},
 		"store changed":       {"es.read", nil, wamp.Dict{"store": event.ID{1}.String()}, "es.error.store_changed", wamp.Dict{"store": h.store.StoreID().String()}},
 
+		"store zero":    {"es.read", nil, wamp.Dict{"store": event.ID{}.String()}, "es.error.store_changed", wamp.Dict{"store": h.store.StoreID().String()}},
+		"after_id zero": {"es.read", nil, wamp.Dict{"after_id": event.ID{}.String()}, "wamp.error.invalid_argument", argument("after_id")},
+		"since zero":    {"es.read", nil, wamp.Dict{"since": "0001-01-01T00:00:00Z"}, "wamp.error.invalid_argument", argument("since")},
+
 		"argument unknown":     {"es.head", nil, wamp.Dict{"x": 1}, "wamp.error.invalid_argument", argument("x")},
 		"argument positional":  {"es.info", wamp.List{1}, nil, "wamp.error.invalid_argument", argument("args")},
 		"argument missing":     {"es.command.account.open", wamp.List{"9"}, nil, "wamp.error.invalid_argument", argument("command")},

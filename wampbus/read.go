@@ -49,9 +49,16 @@ func (b *Bus) head(ctx context.Context, in *invocation) (answer, error) {
 // read answers one page, as stored. It reads only when the answer has room in
 // the caller's queue.
 func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
-	selection, page, err := readArguments(in.arguments, b.limits.Page)
+	selection, page, named, err := readArguments(in.arguments, b.limits.Page)
 	if err != nil {
 		return answer{}, err
+	}
+	if named && page.Store == (event.ID{}) { // no store has it
+		head, err := b.options.Log.Head(ctx)
+		if err != nil {
+			return answer{}, err
+		}
+		return answer{}, &event.StoreChangedError{Store: head.Store}
 	}
 	ctx, stop := in.waiting(ctx)
 	defer stop()
@@ -70,14 +77,16 @@ func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
 	}, nil
 }
 
-func readArguments(a *arguments, maxPage int) (event.Selection, event.PageOptions, error) {
+// readArguments reads the arguments of es.read. Whether one names a store is
+// told apart: the log takes the zero ULID for none.
+func readArguments(a *arguments, maxPage int) (s event.Selection, o event.PageOptions, named bool, err error) {
 	starts := 0
 	for _, start := range []string{"after", "after_id", "since", "from_version"} {
 		if a.has(start) {
 			starts++
 		}
 	}
-	s := event.Selection{
+	s = event.Selection{
 		After:       a.number("after"),
 		AfterID:     a.id("after_id"),
 		Since:       a.instant("since"),
@@ -90,10 +99,14 @@ func readArguments(a *arguments, maxPage int) (event.Selection, event.PageOption
 		Backward:    a.flag("backward"),
 		Limit:       a.count("limit", math.MaxInt32),
 	}
-	o := event.PageOptions{
+	o = event.PageOptions{
 		MaxBytes: a.count("max_bytes", maxNumber),
 		Wait:     a.milliseconds("wait_ms", 0, maxWait),
-		Store:    a.id("store"),
+	}
+	if store, ok := a.take("store"); ok {
+		id, err := asID("store", store)
+		a.keep(err)
+		o.Store, named = id, true
 	}
 	if o.MaxBytes == 0 {
 		o.MaxBytes = event.DefaultPageBytes
@@ -106,7 +119,7 @@ func readArguments(a *arguments, maxPage int) (event.Selection, event.PageOption
 		a.fail("wait_ms", "goes forward only")
 	}
 	if err := a.end(); err != nil {
-		return s, o, err
+		return s, o, named, err
 	}
-	return s, o, s.Validate()
+	return s, o, named, s.Validate()
 }
