@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +41,10 @@ func child(role, dir string) error {
 	store, err := eventstore.Open(dir, eventstore.Options{Schemas: eventstoretest.Schema})
 	if err != nil || role == "open" {
 		return err
+	}
+	if role == "append" {
+		_, err := store.Append(context.Background(), event.Append{Stream: "ledger-1", Events: []event.Proposed{eventstoretest.Struck(1)}})
+		return errors.Join(err, store.Close())
 	}
 	return load(store)
 }
@@ -108,6 +114,49 @@ func runChild(t *testing.T, role, dir string) childResult {
 }
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
+
+// TestSecondWriterIsNoticed has two processes write, because somebody removed
+// the file that keeps the second one out.
+func TestSecondWriterIsNoticed(t *testing.T) {
+	t.Parallel()
+	for first := range 2 { // events before the second writer
+		dir := t.TempDir()
+		store, err := eventstore.Open(dir, eventstore.Options{Schemas: eventstoretest.Schema})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := event.Append{Stream: "ledger-1", Events: []event.Proposed{eventstoretest.Struck(1)}}
+		for range first {
+			if _, err := store.Append(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+			t.Fatal(err)
+		}
+		if got := runChild(t, "append", dir); got.err != nil {
+			t.Fatalf("the second writer: %v, %s", got.err, got.output)
+		}
+		for range 2 {
+			_, err := store.Append(t.Context(), a)
+			if !errors.Is(err, event.ErrUnavailable) || errors.Is(err, event.ErrOutcomeUnknown) || !contains(err.Error(), "another writer") {
+				t.Errorf("the first writer: %v", err)
+			}
+		}
+		if reason := store.Stats().ReadOnly; !contains(reason, "another writer") {
+			t.Errorf("read-only: %q", reason)
+		}
+		_ = store.Close() // its index may have met the other's
+		again, err := eventstore.Open(dir, eventstore.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if head, err := again.Head(t.Context()); err != nil || head.Position != uint64(first)+1 {
+			t.Errorf("in the log: %+v, %v", head, err)
+		}
+		verifyAndClose(t, again)
+	}
+}
 
 // TestKilledWhileAppending kills a process that appends, again and again on one
 // store: everything it acknowledged must be there, appends must be whole, and

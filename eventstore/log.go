@@ -19,6 +19,9 @@ type eventLog struct {
 	positions lmdbenv.DBI
 	schemas   lmdbenv.DBI
 	store     event.ID
+	// last is the id of the last event, as of open and of this store's own
+	// commits. It is the committer's.
+	last event.ID
 }
 
 func openLog(dir string, mapSize int64) (*eventLog, error) {
@@ -59,12 +62,18 @@ func (l *eventLog) identify() error {
 	})
 }
 
-// commit makes a batch durable, in one synced transaction.
+var errOtherWriter = errors.New("the log has events of another writer: see to it that one process has the store open, and never remove its file \"lock\"")
+
+// commit makes a batch durable, in one synced transaction. It fails when the
+// log does not end where the batch was decided.
 func (l *eventLog) commit(events []event.Event) error {
 	if err := l.env.Room(logBytes(events)); err != nil {
 		return err
 	}
-	return l.env.Update(func(txn *lmdbenv.Txn) error {
+	err := l.env.Update(func(txn *lmdbenv.Txn) error {
+		if err := l.checkLast(txn); err != nil {
+			return err
+		}
 		var key [8]byte
 		for _, e := range events {
 			at := placeOf(e)
@@ -81,6 +90,29 @@ func (l *eventLog) commit(events []event.Event) error {
 		}
 		return nil
 	})
+	if err == nil {
+		l.last = events[len(events)-1].ID()
+	}
+	return err
+}
+
+// checkLast verifies that nobody else has written.
+func (l *eventLog) checkLast(txn *lmdbenv.Txn) error {
+	c, err := txn.OpenCursor(l.records)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	key, _, err := c.Get(nil, nil, lmdbenv.Last)
+	switch {
+	case lmdbenv.IsNotFound(err) && l.last.IsZero():
+		return nil
+	case err != nil && !lmdbenv.IsNotFound(err):
+		return err
+	case string(key) != string(l.last[:]):
+		return errOtherWriter
+	}
+	return nil
 }
 
 // logBytes bounds what a batch takes on the disk: small records share pages that
@@ -144,7 +176,7 @@ func (v logView) last() (e event.Event, ok bool, err error) {
 	return e, err == nil, err
 }
 
-// head returns the place of the last event.
+// head returns the place of the last event, from which commits go on.
 func (l *eventLog) head() (head place, err error) {
 	err = l.env.View(func(txn *lmdbenv.Txn) error {
 		last, ok, err := logView{l, txn}.last()
@@ -153,6 +185,7 @@ func (l *eventLog) head() (head place, err error) {
 		}
 		return err
 	})
+	l.last = head.id
 	return head, err
 }
 
