@@ -445,3 +445,26 @@ func TestCanceledCallsCount(t *testing.T) {
 		})
 	}
 }
+
+// Long polls take no room in the queue before they have something to send.
+func TestLongPollsTakeNoRoom(t *testing.T) {
+	t.Parallel()
+	h, log := openSpy(t, func(o *wampbus.Options) { o.Limits.Queue = 300 << 10 })
+	w := h.join(t, codec.MessagePack)
+	for id := wamp.ID(1); id <= 5; id++ {
+		w.send(&wamp.Call{Request: id, Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: longPoll})
+		select {
+		case <-log.waits:
+		case <-time.After(patience):
+			t.Fatalf("long poll %d waits for room", id)
+		}
+	}
+	w.id = 100
+	w.result("es.read", nil, nil)
+	h.deposit(t, "1", 1)
+	for range 5 {
+		if m, ok := w.receive().(*wamp.Result); !ok || number(t, m.ArgumentsKw["count"]) != 1 {
+			t.Errorf("a long poll: %#v", m)
+		}
+	}
+}

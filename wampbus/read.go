@@ -62,6 +62,18 @@ func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
 	}
 	ctx, stop := in.waiting(ctx)
 	defer stop()
+	if page.Wait > 0 { // room that is set aside while nothing comes would hold up other calls
+		first := page
+		first.MaxBytes = 1
+		p, err := b.options.Log.ReadPage(ctx, selection, first)
+		if err != nil {
+			return answer{}, in.orShutdown(err)
+		}
+		if p.Count == 0 {
+			return pageAnswer(p), nil
+		}
+		page.Wait = 0
+	}
 	if err := in.session.reserve(ctx, in.call, page.MaxBytes); err != nil {
 		return answer{}, in.orShutdown(err)
 	}
@@ -69,12 +81,16 @@ func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
 	if err != nil {
 		return answer{}, in.orShutdown(err)
 	}
+	return pageAnswer(p), nil
+}
+
+func pageAnswer(p event.Page) answer {
 	return answer{
 		args: wamp.List{p.Records},
 		kwargs: wamp.Dict{
 			"store": p.Store.String(), "count": p.Count, "last": p.Last, "head": p.Head, "more": p.More,
 		},
-	}, nil
+	}
 }
 
 // readArguments reads the arguments of es.read. Whether one names a store is
