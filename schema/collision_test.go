@@ -12,13 +12,13 @@ func TestSetDetectsFingerprintCollision(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := set.admit(&Schema{Fingerprint: 7, BFBS: []byte("one"), File: "one.fbs"}, true); err != nil {
+	if err := set.admit(&Schema{Fingerprint: 7, digest: [32]byte{1}, File: "one.fbs"}, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := set.admit(&Schema{Fingerprint: 7, BFBS: []byte("one")}, true); err != nil {
+	if err := set.admit(&Schema{Fingerprint: 7, digest: [32]byte{1}}, true); err != nil {
 		t.Errorf("the same schema again: %v", err)
 	}
-	err = set.admit(&Schema{Fingerprint: 7, BFBS: []byte("other")}, true)
+	err = set.admit(&Schema{Fingerprint: 7, digest: [32]byte{2}}, true)
 	if err == nil || !strings.Contains(err.Error(), "0000000000000007 already belongs to another schema") {
 		t.Errorf("got %v", err)
 	}

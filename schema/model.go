@@ -1,6 +1,10 @@
 package schema
 
-import "github.com/verbatim-es/verbatim/schema/verify"
+import (
+	"crypto/sha256"
+
+	"github.com/verbatim-es/verbatim/schema/verify"
+)
 
 // Source is one compiled schema as generated code embeds it.
 type Source struct {
@@ -14,9 +18,12 @@ type Sources []Source
 // Schema is the model of one .bfbs. It is immutable: everything reachable from
 // it is shared, and safe to read from any number of goroutines.
 type Schema struct {
-	// Fingerprint is the first 8 bytes, big endian, of the sha-256 of BFBS.
+	// Fingerprint is the first 8 bytes, big endian, of a sha-256 over all that
+	// BFBS says but its comments: neither they nor how flatc laid the bytes out
+	// make another schema. docs/FORMAT.md has what is hashed.
 	Fingerprint uint64
-	// BFBS are the bytes the schema was parsed from, a copy.
+	// BFBS are the bytes the schema was parsed from, a copy, with their
+	// comments.
 	BFBS []byte
 	// File is the .fbs file compiled, relative to flatc's root and without the
 	// leading slashes; "" when the .bfbs does not name files.
@@ -30,6 +37,7 @@ type Schema struct {
 	Structs []*Struct
 	Enums   []*Enum
 
+	digest [sha256.Size]byte // what Fingerprint shortens
 	tables map[string]*Table
 	plans  map[string]*verify.Plan
 }

@@ -3,8 +3,6 @@ package schema
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/binary"
 	"slices"
 	"strings"
 
@@ -30,14 +28,15 @@ func Parse(bfbs []byte) (*Schema, error) {
 	tables := r.read()
 	r.roles(tables)
 	s := &Schema{
-		Fingerprint: Fingerprint(own),
-		BFBS:        own,
-		File:        r.file,
-		Structs:     r.structs,
-		Enums:       r.enums,
-		tables:      make(map[string]*Table),
-		plans:       make(map[string]*verify.Plan),
+		BFBS:    own,
+		File:    r.file,
+		Structs: r.structs,
+		Enums:   r.enums,
+		digest:  digest(opened.Root()),
+		tables:  make(map[string]*Table),
+		plans:   make(map[string]*verify.Plan),
 	}
+	s.Fingerprint = fingerprintOf(s.digest)
 	plans, refused := opened.CompileAll()
 	for _, t := range tables {
 		if err := refused[t.Name]; err != nil {
@@ -54,12 +53,6 @@ func Parse(bfbs []byte) (*Schema, error) {
 		return nil, &FindingsError{Findings: r.findings}
 	}
 	return s, nil
-}
-
-// Fingerprint returns the first 8 bytes, big endian, of the sha-256 of a .bfbs.
-func Fingerprint(bfbs []byte) uint64 {
-	sum := sha256.Sum256(bfbs)
-	return binary.BigEndian.Uint64(sum[:])
 }
 
 // attributed is a table with the attributes that its role is made of.

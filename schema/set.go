@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
@@ -81,8 +80,11 @@ func (s *Set) admit(added *Schema, current bool) error {
 	s.growing.Lock()
 	defer s.growing.Unlock()
 	old := s.now.Load()
-	if known := old.schemas[added.Fingerprint]; known != nil && !bytes.Equal(known.BFBS, added.BFBS) {
-		return fmt.Errorf("schema: fingerprint %016x already belongs to another schema, of %q: change a comment or a name in one of them", added.Fingerprint, known.File)
+	if known := old.schemas[added.Fingerprint]; known != nil {
+		if known.digest != added.digest {
+			return fmt.Errorf("schema: fingerprint %016x already belongs to another schema, of %q: change a name in one of them", added.Fingerprint, known.File)
+		}
+		added = known // its comments, if they differ, are kept
 	}
 	next := &snapshot{
 		schemas: maps.Clone(old.schemas),

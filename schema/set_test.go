@@ -111,7 +111,7 @@ func TestSetLookup(t *testing.T) {
 	t.Parallel()
 	set := load(t, "bank.bfbs")
 	table, fingerprint, ok := set.Lookup(openedType)
-	if !ok || table.Name != openedType || fingerprint != schema.Fingerprint(testdata(t, "bank.bfbs")) {
+	if !ok || table.Name != openedType || fingerprint != parse(t, "bank.bfbs").Fingerprint {
 		t.Errorf("Lookup: %v %016x %v", table, fingerprint, ok)
 	}
 	if s, ok := set.ByFingerprint(fingerprint); !ok || s.File != "bank.fbs" {

@@ -35,7 +35,7 @@ var bfbs []byte
 var Schema = schema.Sources{{Name: "bank.fbs", BFBS: bfbs}}
 
 // fingerprint names the schema in the events that are built here.
-const fingerprint uint64 = 0x2d408571f2e984c5
+const fingerprint uint64 = 0x6503b30c3fbde4cf
 
 // The types of the events, as records name them.
 const (

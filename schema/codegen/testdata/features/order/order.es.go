@@ -36,7 +36,7 @@ var bfbs []byte
 var Schema = schema.Sources{{Name: "shop.fbs", BFBS: bfbs}}
 
 // fingerprint names the schema in the events that are built here.
-const fingerprint uint64 = 0xcea57ff338adcf71
+const fingerprint uint64 = 0x530f31561e00d94f
 
 // The types of the events, as records name them.
 const (
