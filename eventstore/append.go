@@ -24,7 +24,7 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 	if err := ctx.Err(); err != nil {
 		return event.Receipt{}, err
 	}
-	p, err := commit.Propose(s.schemas, &a, s.limits)
+	p, err := commit.Propose(s.Schemas(), &a, s.limits)
 	if err != nil {
 		return event.Receipt{}, err
 	}

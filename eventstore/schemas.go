@@ -2,48 +2,84 @@ package eventstore
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
+	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/internal/registry"
 	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/compat"
 )
 
-// loadSchemas returns the set of all schemas that the log keeps, in the order
-// in which they became current, with the sources on top. What is new is kept;
-// an older one that is current again is kept once more, behind the others.
-func (l *eventLog) loadSchemas(sources schema.Sources) (*schema.Set, error) {
+// Schemas are all schemas that the store knows. Only [Store.Register] may add
+// to them.
+func (s *Store) Schemas() *schema.Set { return s.registry.Set() }
+
+// Register takes a schema, given as the .bfbs that flatc made of it, while the
+// store is open; [Options].Schemas are registered in the same way. The bytes
+// may come from anybody. When Register returns without an error the schema is
+// durable, and current for the types that it declares: appends that name no
+// schema are taken for data of it. Registering a schema that the store knows
+// changes nothing, also when it is an old version of one that is current.
+//
+// A schema that is not compatible with the versions that the store has of it,
+// as [Options].Compatibility asks, is a [*compat.IncompatibleError]; its
+// findings, with Against counting these versions from the oldest, are returned
+// too. Bytes that are no schema are an [*event.InvalidDataError], what can't be
+// in one store with other schemas an [*event.ArgumentError]. Nothing is
+// registered then. After an [*event.UnavailableError] that is an
+// [event.ErrOutcomeUnknown], the schema may be there when the store is opened
+// again.
+func (s *Store) Register(ctx context.Context, bfbs []byte) ([]compat.Finding, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if s.isClosing() {
+		return nil, errClosed()
+	}
+	if failed := s.committer.failed.Load(); failed != nil {
+		return nil, failed
+	}
+	err := s.registry.Register(schema.Source{BFBS: bfbs})
+	var broken *compat.IncompatibleError
+	if errors.As(err, &broken) {
+		return broken.Findings, err
+	}
+	var unknown *lmdbenv.CommitError
+	switch {
+	case errors.As(err, &unknown):
+		s.committer.readOnly("a schema could not be kept", err)
+		return nil, &event.UnavailableError{
+			Message: "a schema could not be kept: the store is read-only until it is opened again", Unknown: true, Cause: err,
+		}
+	case lmdbenv.IsNoSpace(err):
+		return nil, &event.UnavailableError{Message: "no space for the schema", Cause: err}
+	}
+	return nil, closedError(err)
+}
+
+// openRegistry returns the registry of the schemas that the log keeps, with the
+// sources in it.
+func (l *eventLog) openRegistry(sources schema.Sources, mode compat.Mode) (*registry.Registry, error) {
 	if _, err := schema.Load(sources); err != nil {
 		return nil, fmt.Errorf("options: %w", err)
 	}
-	set, err := schema.Load()
+	kept, err := l.keptSchemas()
 	if err != nil {
 		return nil, err
 	}
-	ordinal, err := l.keptSchemas(set)
+	r, err := registry.New(mode, l.keepSchemas, kept)
 	if err != nil {
 		return nil, err
 	}
-	for _, source := range sources {
-		parsed, err := schema.Parse(source.BFBS)
-		if err != nil {
-			return nil, err
-		}
-		if isCurrent(set, parsed) {
-			continue
-		}
-		if _, err := set.Add(source.BFBS); err != nil {
-			return nil, fmt.Errorf("%s: %w", source.Name, err)
-		}
-		ordinal++
-		if err := l.keepSchema(ordinal, source.BFBS); err != nil {
-			return nil, fmt.Errorf("keep schema %s: %w", source.Name, err)
-		}
-	}
-	return set, nil
+	return r, r.Register(sources...)
 }
 
-func (l *eventLog) keptSchemas(set *schema.Set) (ordinal uint64, err error) {
+// keptSchemas returns the schemas in the order in which they became current.
+func (l *eventLog) keptSchemas() (kept [][]byte, err error) {
 	err = l.env.View(func(txn *lmdbenv.Txn) error {
 		c, err := txn.OpenCursor(l.schemas)
 		if err != nil {
@@ -51,40 +87,48 @@ func (l *eventLog) keptSchemas(set *schema.Set) (ordinal uint64, err error) {
 		}
 		defer c.Close()
 		for {
-			key, bfbs, err := c.Get(nil, nil, lmdbenv.Next)
+			_, bfbs, err := c.Get(nil, nil, lmdbenv.Next)
 			if lmdbenv.IsNotFound(err) {
 				return nil
 			}
 			if err != nil {
 				return err
 			}
-			if len(key) != 8 {
-				return fmt.Errorf("kept schema: a key of %d bytes instead of 8", len(key))
-			}
-			ordinal = binary.BigEndian.Uint64(key)
-			if _, err := set.Add(bytes.Clone(bfbs)); err != nil {
-				return fmt.Errorf("kept schema %d: %w", ordinal, err)
-			}
+			kept = append(kept, bytes.Clone(bfbs))
 		}
 	})
-	return ordinal, err
+	return kept, err
 }
 
-func (l *eventLog) keepSchema(ordinal uint64, bfbs []byte) error {
+// keepSchemas adds schemas behind those that are kept, under their ordinals.
+func (l *eventLog) keepSchemas(added []*schema.Schema) error {
 	return l.env.Update(func(txn *lmdbenv.Txn) error {
-		return txn.Put(l.schemas, binary.BigEndian.AppendUint64(nil, ordinal), bfbs, lmdbenv.Append)
+		ordinal, err := l.lastSchema(txn)
+		for _, s := range added {
+			if err != nil {
+				return err
+			}
+			ordinal++
+			err = txn.Put(l.schemas, binary.BigEndian.AppendUint64(nil, ordinal), s.BFBS, lmdbenv.Append)
+		}
+		return err
 	})
 }
 
-// isCurrent reports whether all types of a schema are current in this form.
-func isCurrent(set *schema.Set, s *schema.Schema) bool {
-	if _, ok := set.ByFingerprint(s.Fingerprint); !ok {
-		return false
+func (l *eventLog) lastSchema(txn *lmdbenv.Txn) (ordinal uint64, err error) {
+	c, err := txn.OpenCursor(l.schemas)
+	if err != nil {
+		return 0, err
 	}
-	for _, t := range s.Tables {
-		if _, fingerprint, ok := set.Lookup(t.Name); !ok || fingerprint != s.Fingerprint {
-			return false
-		}
+	defer c.Close()
+	key, _, err := c.Get(nil, nil, lmdbenv.Last)
+	switch {
+	case lmdbenv.IsNotFound(err):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	case len(key) != 8:
+		return 0, fmt.Errorf("kept schema: a key of %d bytes instead of 8", len(key))
 	}
-	return true
+	return binary.BigEndian.Uint64(key), nil
 }

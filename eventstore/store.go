@@ -14,14 +14,21 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/commit"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/internal/registry"
 	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/compat"
 )
 
 // Options of a store. The zero value is a store with the schemas it has.
 type Options struct {
-	// Schemas are registered, and current from now on. The store keeps every
-	// schema it was ever opened with, so that its log describes itself.
+	// Schemas are registered, as by [Store.Register]. The store keeps every
+	// schema it was ever opened with, so that its log describes itself; an old
+	// version of a schema does not replace a newer one that the store has.
 	Schemas schema.Sources
+	// Compatibility is what a new schema must keep with the versions of it that
+	// the store has. The zero mode is the strictest, and what events need: all
+	// versions of the code can read the data of all others.
+	Compatibility compat.Mode
 	// MaxRecord is the largest record in bytes, at most and by default
 	// [event.MaxRecord].
 	MaxRecord int
@@ -80,7 +87,7 @@ type Store struct {
 	lock      *lmdbenv.Lock
 	log       *eventLog
 	index     *index
-	schemas   *schema.Set
+	registry  *registry.Registry
 	limits    commit.Limits
 	recent    *recent
 	waiters   *waiters
@@ -188,7 +195,7 @@ func open(dir string, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.closeEnvs())
 		}
 	}()
-	if s.schemas, err = s.log.loadSchemas(o.Schemas); err != nil {
+	if s.registry, err = s.log.openRegistry(o.Schemas, o.Compatibility); err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
 	}
 	head, err := s.log.head()
@@ -246,9 +253,6 @@ func (s *Store) StoreID() event.ID { return s.log.store }
 
 // Dir is the store's directory.
 func (s *Store) Dir() string { return s.dir }
-
-// Schemas are all schemas that the store knows.
-func (s *Store) Schemas() *schema.Set { return s.schemas }
 
 // Close refuses new appends, finishes those it has accepted, ends all reads
 // that wait, brings the index up to the head and gives the directory up. Reads

@@ -192,7 +192,7 @@ func (v *verifier) record(key, record []byte) (event.Event, bool) {
 		v.report.add(v.position, "the record found there is that of position %d", e.Position())
 		v.position = e.Position()
 	}
-	if err := v.store.schemas.Verify(e.Type(), e.Schema(), e.Data()); err != nil {
+	if err := v.store.Schemas().Verify(e.Type(), e.Schema(), e.Data()); err != nil {
 		v.report.add(v.position, "data: %v", err)
 	}
 	v.report.Events++

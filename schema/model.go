@@ -48,6 +48,10 @@ func (s *Schema) Table(name string) (*Table, bool) {
 	return t, ok
 }
 
+// Equal reports whether two schemas say the same, comments excepted. It is what
+// an equal Fingerprint nearly always means.
+func (s *Schema) Equal(other *Schema) bool { return s.digest == other.digest }
+
 // Role is what the framework uses a table for, from its attributes.
 type Role uint8
 

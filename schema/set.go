@@ -24,6 +24,7 @@ type snapshot struct {
 	current map[string]*Schema // by type
 	wires   map[string]string  // types by wire name, see wireNames
 	tables  []*Table           // of current, sorted by name
+	grown   chan struct{}      // closed by the next change
 }
 
 // Load returns a set in which all sources are current. The error names the
@@ -34,6 +35,7 @@ func Load(sources ...Sources) (*Set, error) {
 		schemas: map[uint64]*Schema{},
 		current: map[string]*Schema{},
 		wires:   map[string]string{},
+		grown:   make(chan struct{}),
 	})
 	from := make(map[string]string)
 	for _, source := range slices.Concat(sources...) {
@@ -56,8 +58,9 @@ func Load(sources ...Sources) (*Set, error) {
 
 // Add parses a .bfbs and makes it the current schema of every type that it
 // declares. Types of an earlier version that it no longer declares stay
-// current as they were. The set is unchanged when there is an error, and when
-// this schema is current already.
+// current as they were, for there may be data of them, but for views and states
+// of aggregates: those are made anew, and only the last version's are there.
+// The set is unchanged when there is an error.
 func (s *Set) Add(bfbs []byte) (*Schema, error) {
 	return s.parse(bfbs, true)
 }
@@ -77,39 +80,76 @@ func (s *Set) parse(bfbs []byte, current bool) (*Schema, error) {
 }
 
 func (s *Set) admit(added *Schema, current bool) error {
+	return s.grow([]*Schema{added}, current, nil)
+}
+
+// Grow makes schemas from [Parse] current, as [Set.Add] does, all of them or
+// none: keep is called once nothing stands against them and before anything of
+// them is visible, and its error, if there is one, is returned with the set
+// unchanged. A store keeps them durably there. Other changes of the set wait
+// meanwhile; reading does not.
+func (s *Set) Grow(added []*Schema, keep func() error) error {
+	return s.grow(added, true, keep)
+}
+
+func (s *Set) grow(added []*Schema, current bool, keep func() error) error {
 	s.growing.Lock()
 	defer s.growing.Unlock()
 	old := s.now.Load()
-	if known := old.schemas[added.Fingerprint]; known != nil {
-		if known.digest != added.digest {
-			return fmt.Errorf("schema: fingerprint %016x already belongs to another schema, of %q: change a name in one of them", added.Fingerprint, known.File)
-		}
-		added = known // its comments, if they differ, are kept
-	}
 	next := &snapshot{
 		schemas: maps.Clone(old.schemas),
 		current: maps.Clone(old.current),
 		wires:   maps.Clone(old.wires),
 		tables:  old.tables,
+		grown:   make(chan struct{}),
 	}
-	next.schemas[added.Fingerprint] = added
-	if current {
-		if err := next.promote(added); err != nil {
+	for _, schema := range added {
+		if known := next.schemas[schema.Fingerprint]; known != nil {
+			if !known.Equal(schema) {
+				return fmt.Errorf("schema: fingerprint %016x already belongs to another schema, of %q: change a name in one of them", schema.Fingerprint, known.File)
+			}
+			schema = known // its comments, if they differ, are kept
+		}
+		next.schemas[schema.Fingerprint] = schema
+		if current {
+			if err := next.promote(schema); err != nil {
+				return err
+			}
+		}
+	}
+	if keep != nil {
+		if err := keep(); err != nil {
 			return err
 		}
 	}
 	s.now.Store(next)
+	close(old.grown)
 	return nil
 }
 
+// Grown returns a channel that is closed when the set next changes. Take it
+// before looking at the set, so that no change falls in between.
+func (s *Set) Grown() <-chan struct{} { return s.now.Load().grown }
+
 // promote makes added the current schema of its types.
 func (n *snapshot) promote(added *Schema) error {
+	replaced := make(map[*Schema]bool)
 	for _, t := range added.Tables {
-		if old := n.current[t.Name]; old != nil {
-			for _, name := range wireNames(old.tables[t.Name]) {
-				delete(n.wires, name)
-			}
+		replaced[n.current[t.Name]] = true
+	}
+	for typ, old := range n.current {
+		t := old.tables[typ]
+		_, again := added.tables[typ]
+		remade := replaced[old] && (t.Role == RoleView || t.Role == RoleAggregate)
+		if !again && !remade {
+			continue
 		}
+		for _, name := range wireNames(t) {
+			delete(n.wires, name)
+		}
+		delete(n.current, typ)
+	}
+	for _, t := range added.Tables {
 		n.current[t.Name] = added
 	}
 	for _, t := range added.Tables {

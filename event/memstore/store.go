@@ -2,7 +2,9 @@ package memstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,7 +12,9 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/commit"
+	"github.com/verbatim-es/verbatim/internal/registry"
 	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/compat"
 )
 
 // limits are those of a local store's defaults.
@@ -18,8 +22,8 @@ var limits = commit.Limits{Record: event.MaxRecord, Append: 64 << 20, Events: 1 
 
 // Store is a log in memory. Its methods are safe for concurrent use.
 type Store struct {
-	id      event.ID
-	schemas *schema.Set
+	id       event.ID
+	registry *registry.Registry
 
 	mu     sync.Mutex
 	events []event.Event // position 1 first
@@ -34,18 +38,38 @@ var (
 
 // New returns an empty log that takes the events of the schemas.
 func New(schemas ...schema.Sources) (*Store, error) {
-	set, err := schema.Load(schemas...)
+	if _, err := schema.Load(schemas...); err != nil {
+		return nil, err
+	}
+	r, err := registry.New(compat.FullTransitive, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{id: ulid.Make(), schemas: set, keys: make(map[string]*commit.Earlier), grown: make(chan struct{})}, nil
+	if err := r.Register(slices.Concat(schemas...)...); err != nil {
+		return nil, err
+	}
+	return &Store{id: ulid.Make(), registry: r, keys: make(map[string]*commit.Earlier), grown: make(chan struct{})}, nil
+}
+
+// Register takes a schema as a local store does whose Compatibility is
+// [compat.FullTransitive].
+func (s *Store) Register(ctx context.Context, bfbs []byte) ([]compat.Finding, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	err := s.registry.Register(schema.Source{BFBS: bfbs})
+	var broken *compat.IncompatibleError
+	if errors.As(err, &broken) {
+		return broken.Findings, err
+	}
+	return nil, err
 }
 
 // StoreID identifies the log.
 func (s *Store) StoreID() event.ID { return s.id }
 
 // Schemas are the schemas of the log.
-func (s *Store) Schemas() *schema.Set { return s.schemas }
+func (s *Store) Schemas() *schema.Set { return s.registry.Set() }
 
 // Append appends the events, all or none. It fails as a local store's does, but
 // never for the disk.
@@ -53,7 +77,7 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 	if err := ctx.Err(); err != nil {
 		return event.Receipt{}, err
 	}
-	p, err := commit.Propose(s.schemas, &a, limits)
+	p, err := commit.Propose(s.Schemas(), &a, limits)
 	if err != nil {
 		return event.Receipt{}, err
 	}

@@ -39,11 +39,12 @@ var plan = []room{
 	{name: "schema", paths: []string{"schema/...", "internal/fb/..."}, external: []string{flatbuffers}, pure: true},
 	{name: "event", paths: []string{"event"}, mayImport: []string{"schema"}, external: []string{flatbuffers, ulid}, pure: true},
 	{name: "commit", paths: []string{"internal/commit"}, mayImport: []string{"schema", "event"}, external: []string{flatbuffers, ulid}, pure: true},
+	{name: "registry", paths: []string{"internal/registry"}, mayImport: []string{"schema", "event"}, pure: true},
 	{name: "lmdbenv", paths: []string{"internal/lmdbenv"}, external: []string{lmdb}},
 	{name: "journal", paths: []string{"internal/journal"}, mayImport: []string{"event"}, external: []string{ulid}, pure: true},
 
-	{name: "memstore", paths: []string{"event/memstore"}, mayImport: []string{"schema", "event", "commit"}, external: []string{ulid}, pure: true},
-	{name: "eventstore", paths: []string{"eventstore/..."}, mayImport: []string{"schema", "event", "commit", "lmdbenv", "journal"}, external: []string{lmdb, flatbuffers, ulid}},
+	{name: "memstore", paths: []string{"event/memstore"}, mayImport: []string{"schema", "event", "commit", "registry"}, external: []string{ulid}, pure: true},
+	{name: "eventstore", paths: []string{"eventstore/..."}, mayImport: []string{"schema", "event", "commit", "registry", "lmdbenv", "journal"}, external: []string{lmdb, flatbuffers, ulid}},
 
 	{name: "aggregate", paths: []string{"aggregate/..."}, mayImport: []string{"schema", "event"}, external: []string{flatbuffers, ulid}, pure: true},
 	{name: "projection", paths: []string{"projection/..."}, mayImport: []string{"schema", "event", "lmdbenv"}, external: []string{lmdb, flatbuffers, ulid}},

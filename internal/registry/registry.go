@@ -1,0 +1,162 @@
+// Package registry decides which schemas a log takes, and remembers all that it
+// ever took. The local store and the store in memory share it; where schemas
+// are kept is theirs. It needs no cgo.
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/compat"
+	"github.com/verbatim-es/verbatim/schema/verify"
+)
+
+// Registry is the schemas of one log. It is safe for concurrent use.
+type Registry struct {
+	mode compat.Mode
+	keep func([]*schema.Schema) error
+	set  *schema.Set
+
+	mu      sync.Mutex
+	history []*schema.Schema // in the order in which they became current
+}
+
+// New returns a registry of the schemas that were kept before, in their order.
+// New schemas must be compatible with them as the mode says. keep makes schemas
+// durable, all or none; nil keeps nothing.
+func New(mode compat.Mode, keep func([]*schema.Schema) error, kept [][]byte) (*Registry, error) {
+	if _, err := mode.MarshalText(); err != nil {
+		return nil, err
+	}
+	set, err := schema.Load()
+	if err != nil {
+		return nil, err
+	}
+	r := &Registry{mode: mode, keep: keep, set: set}
+	for i, bfbs := range kept {
+		s, err := schema.Parse(bfbs)
+		if err == nil {
+			err = set.Grow([]*schema.Schema{s}, nil)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("kept schema %d of %d: %w", i+1, len(kept), err)
+		}
+		r.history = append(r.history, s)
+	}
+	return r, nil
+}
+
+// Set is the schemas registered. It grows with the registry, and must not be
+// grown by others.
+func (r *Registry) Set() *schema.Set { return r.set }
+
+// Register takes schemas, all or none. Those that are known are left as they
+// are: an old version does not become current again. The others are kept, and
+// then current for the types that they declare.
+//
+// A schema that breaks what the mode asks for is a [*compat.IncompatibleError],
+// one for each when there are several, joined; bytes that are no schema are an
+// [*event.InvalidDataError], and what can't be in one log with the schemas that
+// are there an [*event.ArgumentError]. Other errors are keep's.
+func (r *Registry) Register(sources ...schema.Source) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var added []*schema.Schema
+	for _, source := range sources {
+		s, err := schema.Parse(source.BFBS)
+		if err != nil {
+			return named(source, invalid(err))
+		}
+		known, ok := r.set.ByFingerprint(s.Fingerprint)
+		if ok && known.Equal(s) || slices.ContainsFunc(added, s.Equal) {
+			continue
+		}
+		added = append(added, s)
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	var broken []error
+	for _, s := range added {
+		if err := r.check(s, added); err != nil {
+			broken = append(broken, err)
+		}
+	}
+	if len(broken) > 0 {
+		return errors.Join(broken...)
+	}
+	var failed error
+	err := r.set.Grow(added, func() error {
+		if r.keep != nil {
+			failed = r.keep(added)
+		}
+		return failed
+	})
+	if err != nil && failed == nil {
+		return &event.ArgumentError{Argument: "bfbs", Message: err.Error()}
+	}
+	if err == nil {
+		r.history = append(r.history, added...)
+	}
+	return err
+}
+
+// check compares a schema with all versions of it: the schemas that declare a
+// table of the same name. One that shares no table with another is no version
+// of it, whatever their files are called.
+func (r *Registry) check(s *schema.Schema, added []*schema.Schema) error {
+	var versions []*schema.Schema
+	for _, old := range r.history {
+		if slices.ContainsFunc(old.Tables, func(t *schema.Table) bool { _, ok := s.Table(t.Name); return ok }) {
+			versions = append(versions, old)
+		}
+	}
+	history := make([][]byte, len(versions))
+	for i, old := range versions {
+		history[i] = old.BFBS
+	}
+	findings, err := compat.CheckHistory(history, s.BFBS, r.mode)
+	if err != nil {
+		return err
+	}
+	findings = slices.DeleteFunc(findings, func(f compat.Finding) bool {
+		return f.Rule == compat.TableRemoved && r.elsewhere(f.Location, versions, added)
+	})
+	if len(findings) == 0 {
+		return nil
+	}
+	return &compat.IncompatibleError{Schema: s.File, Mode: r.mode, Findings: findings}
+}
+
+// elsewhere reports whether a table that the versions have is one of another
+// schema now, or together with this one.
+func (r *Registry) elsewhere(table string, versions, added []*schema.Schema) bool {
+	for _, s := range added {
+		if _, ok := s.Table(table); ok {
+			return true
+		}
+	}
+	_, fingerprint, ok := r.set.Lookup(table)
+	return ok && !slices.ContainsFunc(versions, func(s *schema.Schema) bool { return s.Fingerprint == fingerprint })
+}
+
+func named(source schema.Source, err error) error {
+	if source.Name == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", source.Name, err)
+}
+
+// invalid is why bytes are no schema.
+func invalid(err error) error {
+	refused := &event.InvalidDataError{Type: "reflection.Schema", Message: err.Error()}
+	var at *verify.Error
+	if errors.As(err, &at) {
+		refused.Path, refused.Offset, refused.Message = at.Path, at.Offset, at.Message
+	}
+	return refused
+}
