@@ -37,12 +37,11 @@ const endOfTable = 0xffff
 type listing struct{ fields []listedField }
 
 type listedField struct {
-	id       uint16
-	base     BaseType
-	size     int    // of a scalar
-	standard uint64 // a scalar's default, as stored
-	element  BaseType
-	tables   *listing // of a table, and of a vector of tables
+	id      uint16
+	base    BaseType
+	size    int // of a scalar
+	element BaseType
+	tables  *listing // of a table, and of a vector of tables
 }
 
 // listingOfSchemas follows the schema of binary schemas that is compiled into
@@ -68,10 +67,8 @@ var listingOfSchemas = sync.OnceValue(func() *listing {
 			}
 			typ := field.Type(nil)
 			f := listedField{
-				id: field.Id(), base: BaseType(typ.BaseType()), element: BaseType(typ.Element()),
-				size: int(typ.BaseSize()),
+				id: field.Id(), base: BaseType(typ.BaseType()), size: int(typ.BaseSize()), element: BaseType(typ.Element()),
 			}
-			f.standard = uint64(field.DefaultInteger()) & (1<<(8*f.size) - 1)
 			if f.base == Obj || f.element == Obj {
 				f.tables = kinds[typ.Index()]
 			}
@@ -90,16 +87,11 @@ func (l *listing) append(dst []byte, t *flatbuffers.Table) []byte {
 			continue
 		}
 		at := t.Pos + flatbuffers.UOffsetT(offset)
+		dst = binary.LittleEndian.AppendUint16(dst, f.id)
 		if f.base.Scalar() {
-			var value [8]byte
-			copy(value[:f.size], t.Bytes[at:])
-			if binary.LittleEndian.Uint64(value[:]) != f.standard {
-				dst = binary.LittleEndian.AppendUint16(dst, f.id)
-				dst = append(dst, value[:f.size]...)
-			}
+			dst = append(dst, t.Bytes[at:][:f.size]...)
 			continue
 		}
-		dst = binary.LittleEndian.AppendUint16(dst, f.id)
 		switch f.base {
 		case String:
 			dst = appendListed(dst, t.ByteVector(at))
