@@ -105,6 +105,7 @@ func (b *Bus) start() error {
 	b.live = newLocalPeer(func(wamp.Message) {})
 	running, stopLive := context.WithCancel(context.Background())
 	b.stopLive = stopLive
+	announcements := newAnnouncer(b, b.live)
 	p, err := newPublisher(running, b, b.live)
 	if err == nil {
 		err = b.live.join(b)
@@ -120,9 +121,12 @@ func (b *Bus) start() error {
 		b.closeRouter()
 		return err
 	}
+	var announcing sync.WaitGroup
+	announcing.Go(func() { announcements.run(running) })
 	go func() {
 		defer close(b.liveDone)
 		p.run(running)
+		announcing.Wait()
 	}()
 	return nil
 }

@@ -51,12 +51,15 @@ type procedure func(ctx context.Context, in *invocation) (answer, error)
 // the last is the one for everything else under es.
 func (b *Bus) procedures() map[string]procedure {
 	return map[string]procedure{
-		"es.info":     b.info,
-		"es.head":     b.head,
-		"es.read":     b.read,
-		"es.append":   b.append,
-		"es.schemas":  b.listSchemas,
-		"es.schema":   b.schema,
+		"es.info":    b.info,
+		"es.head":    b.head,
+		"es.read":    b.read,
+		"es.append":  b.append,
+		"es.schemas": b.listSchemas,
+		"es.schema":  b.schema,
+
+		"es.schema.register": b.registerSchema,
+
 		"es.command.": b.command,
 		"es.view.":    b.view,
 		"es.":         unknownProcedure,

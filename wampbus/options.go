@@ -37,10 +37,12 @@ type Views interface {
 // Options configures a [Bus]. Log and Schemas are required; the zero value of
 // every other field works.
 type Options struct {
-	// Log is what is served.
+	// Log is what is served. When it is a [Registrar], as a local store is, admins
+	// may register schemas in it.
 	Log event.Log
 	// Schemas are the schemas of the log's events and of the commands. The bus
-	// verifies commands with them; events are verified by the log.
+	// verifies commands with them; events are verified by the log. When the set
+	// grows, that is published.
 	Schemas *schema.Set
 	// Views are served under es.view; nil serves none.
 	Views Views
