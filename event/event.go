@@ -18,6 +18,7 @@ import (
 // Nobody may write to what its methods return.
 type Event struct {
 	record es.Event
+	recast *recast // nil for an event that is what its record says
 
 	// Live is true for an event that was delivered by a subscription which had
 	// reached the head of the log before it.
@@ -33,7 +34,8 @@ func Trusted(record []byte) Event {
 	return e
 }
 
-// Record is the event as stored: a size-prefixed FlatBuffer es.Event.
+// Record is the event as stored: a size-prefixed FlatBuffer es.Event. It is what
+// was stored also when the event is a [Event.Recast] one.
 func (e Event) Record() []byte {
 	b := e.record.Table().Bytes
 	return b[:len(b):len(b)]
@@ -70,14 +72,27 @@ func (e Event) StreamID() string {
 }
 
 // Type is the event's fully qualified schema name, "bank.account.Deposited".
-func (e Event) Type() string { return flat.String(e.record.Type()) }
+func (e Event) Type() string {
+	if e.recast != nil {
+		return e.recast.typ
+	}
+	return flat.String(e.record.Type())
+}
 
 // Schema is the fingerprint of the schema that Data was built with.
-func (e Event) Schema() uint64 { return e.record.Schema() }
+func (e Event) Schema() uint64 {
+	if e.recast != nil {
+		return e.recast.schema
+	}
+	return e.record.Schema()
+}
 
 // Data is the event itself, a FlatBuffer of its type without size prefix.
 func (e Event) Data() []byte {
 	b := e.record.DataBytes()
+	if e.recast != nil {
+		b = e.recast.data
+	}
 	return b[:len(b):len(b)]
 }
 
@@ -157,6 +172,9 @@ func (e Event) Checksum() uint32 { return e.record.Checksum() }
 func (e Event) Clone() Event {
 	c := Trusted(append([]byte(nil), e.record.Table().Bytes...))
 	c.Live = e.Live
+	if e.recast != nil {
+		c.recast = e.recast.clone()
+	}
 	return c
 }
 
