@@ -180,7 +180,7 @@ func (h *Handler[S]) fold(ctx context.Context, id string, to *folded[S]) error {
 			if err != nil {
 				return fmt.Errorf("load %s: %w", selection.Stream, err)
 			}
-			if err := h.def.Evolve(&to.state, e); err != nil {
+			if err := h.evolve(&to.state, e); err != nil {
 				return fmt.Errorf("load %s: %v: %w", selection.Stream, e, err)
 			}
 			to.version = e.Version()
@@ -190,6 +190,19 @@ func (h *Handler[S]) fold(ctx context.Context, id string, to *folded[S]) error {
 			return nil
 		}
 	}
+}
+
+// evolve folds a stored event into the state, as what it is read as today.
+func (h *Handler[S]) evolve(state *S, stored event.Event) error {
+	for e, err := range h.opts.Upcasters.Events(stored) {
+		if err != nil {
+			return err
+		}
+		if err := h.def.Evolve(state, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (h *Handler[S]) stream(id string) string { return event.StreamName(h.def.Category, id) }

@@ -1,5 +1,7 @@
 package aggregate
 
+import "github.com/verbatim-es/verbatim/event/upcast"
+
 // defaultAttempts is enough for a few dozen handlers that keep meeting on one
 // aggregate: every round of conflicts has a winner. Within a handler, commands
 // take turns.
@@ -10,6 +12,9 @@ type Options struct {
 	// MaxAttempts bounds how often one command is decided when other writers
 	// keep being faster; 0 means 64. The last conflict is the error.
 	MaxAttempts int
+	// Upcasters are applied to the events that states are folded from; nil
+	// leaves them as they are stored. One that fails, fails the loading.
+	Upcasters *upcast.Set
 }
 
 // Option is an option of one command: [Key] or [Expect].

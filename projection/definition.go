@@ -19,7 +19,7 @@ type Definition struct {
 	// Schema are the schemas that declare it.
 	Schema schema.Sources
 	// Types are the events that Apply sees; one that ends in '.' is a prefix,
-	// and none means every event.
+	// and none means every event. They are types as upcasters leave them.
 	Types []string
 	// Apply folds one event into the view, on the engine's goroutine, in the
 	// log's order. It must depend on nothing but the event and what tx reads,

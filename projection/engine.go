@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/event/upcast"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
@@ -21,6 +22,12 @@ type Options struct {
 	// Logger receives what an operator should know: parked views, rebuilds,
 	// trouble with the log. nil means [slog.Default].
 	Logger *slog.Logger
+	// Upcasters are applied to the events before the views see them; nil leaves
+	// them as they are stored. A view that gets an event that one of them fails
+	// on is parked there, as when its handler fails. What rows were made of is
+	// not stored: when the upcasters of a view's events change, change the
+	// view's version.
+	Upcasters *upcast.Set
 	// BatchEvents and BatchBytes bound one transaction; 0 means 8192 events
 	// and 4 MiB. A single event over BatchBytes is a batch of its own.
 	BatchEvents int

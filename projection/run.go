@@ -73,12 +73,13 @@ func (r *run) one(txn *lmdbenv.Txn, b *build) (failed bool, err error) {
 	}
 	tx := newTx(b)
 	defer func() { tx.txn = nil }()
+	wanted := b.view.types.has
 	for i, applying := range events {
-		if !b.view.types.has(applying.Type()) {
+		if !r.engine.options.Upcasters.MayBecome(applying, wanted) {
 			continue
 		}
 		tx.txn = txn
-		err := handle(b.view, tx, applying)
+		err := r.hand(b.view, tx, applying)
 		if tx.failed != nil {
 			return false, tx.failed
 		}
@@ -100,6 +101,25 @@ type panicError struct {
 }
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+// hand passes a stored event to a view's handler, as what it is read as today.
+func (r *run) hand(v *view, tx *Tx, stored event.Event) error {
+	for e, err := range r.engine.options.Upcasters.Events(stored) {
+		if err != nil {
+			return err
+		}
+		if !v.types.has(e.Type()) {
+			continue
+		}
+		if err := handle(v, tx, e); err != nil {
+			return err
+		}
+		if tx.failed != nil {
+			return nil // the transaction's own trouble, reported by the caller
+		}
+	}
+	return nil
+}
 
 func handle(v *view, tx *Tx, applying event.Event) (err error) {
 	defer func() {
