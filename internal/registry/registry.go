@@ -4,6 +4,7 @@
 package registry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -66,6 +67,7 @@ func (r *Registry) Register(sources ...schema.Source) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var added []*schema.Schema
+	var names []string
 	for _, source := range sources {
 		s, err := schema.Parse(source.BFBS)
 		if err != nil {
@@ -75,15 +77,19 @@ func (r *Registry) Register(sources ...schema.Source) error {
 		if ok && known.Equal(s) || slices.ContainsFunc(added, s.Equal) {
 			continue
 		}
-		added = append(added, s)
+		added, names = append(added, s), append(names, cmp.Or(s.File, source.Name))
 	}
 	if len(added) == 0 {
 		return nil
 	}
 	var broken []error
-	for _, s := range added {
-		if err := r.check(s, added); err != nil {
-			broken = append(broken, err)
+	for i, s := range added {
+		findings, err := r.check(s, added)
+		if err != nil {
+			return err
+		}
+		if len(findings) > 0 {
+			broken = append(broken, &compat.IncompatibleError{Schema: names[i], Mode: r.mode, Findings: findings})
 		}
 	}
 	if len(broken) > 0 {
@@ -108,7 +114,7 @@ func (r *Registry) Register(sources ...schema.Source) error {
 // check compares a schema with all versions of it: the schemas that declare a
 // table of the same name. One that shares no table with another is no version
 // of it, whatever their files are called.
-func (r *Registry) check(s *schema.Schema, added []*schema.Schema) error {
+func (r *Registry) check(s *schema.Schema, added []*schema.Schema) ([]compat.Finding, error) {
 	var versions []*schema.Schema
 	for _, old := range r.history {
 		if slices.ContainsFunc(old.Tables, func(t *schema.Table) bool { _, ok := s.Table(t.Name); return ok }) {
@@ -120,16 +126,9 @@ func (r *Registry) check(s *schema.Schema, added []*schema.Schema) error {
 		history[i] = old.BFBS
 	}
 	findings, err := compat.CheckHistory(history, s.BFBS, r.mode)
-	if err != nil {
-		return err
-	}
-	findings = slices.DeleteFunc(findings, func(f compat.Finding) bool {
+	return slices.DeleteFunc(findings, func(f compat.Finding) bool {
 		return f.Rule == compat.TableRemoved && r.elsewhere(f.Location, versions, added)
-	})
-	if len(findings) == 0 {
-		return nil
-	}
-	return &compat.IncompatibleError{Schema: s.File, Mode: r.mode, Findings: findings}
+	}), err
 }
 
 // elsewhere reports whether a table that the versions have is one of another
