@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/verbatim-es/verbatim/schema"
@@ -9,11 +8,17 @@ import (
 
 // roles compares what the attributes of es.fbs make of the tables of the file.
 func (c *comparison) roles(free map[string]bool) {
+	categories := make(map[string]bool)
+	for _, t := range c.new.model.Tables {
+		if t.Role == schema.RoleAggregate {
+			categories[t.Aggregate] = true
+		}
+	}
 	for _, old := range c.old.model.Tables {
 		new, ok := c.new.model.Table(old.Name)
 		switch {
 		case !ok:
-			c.tableRemoved(old, free)
+			c.tableRemoved(old, free, categories)
 		case old.Role != new.Role:
 			c.roleChanged(old, new)
 		case old.Role == schema.RoleAggregate:
@@ -26,7 +31,9 @@ func (c *comparison) roles(free map[string]bool) {
 	}
 }
 
-func (c *comparison) tableRemoved(old *schema.Table, free map[string]bool) {
+// tableRemoved reports a table that the new version does not have. categories
+// are those of the new version's aggregates.
+func (c *comparison) tableRemoved(old *schema.Table, free, categories map[string]bool) {
 	switch old.Role {
 	case schema.RoleNone:
 		_, included := c.new.objects[old.Name]
@@ -37,9 +44,7 @@ func (c *comparison) tableRemoved(old *schema.Table, free map[string]bool) {
 		c.report(TableRemoved, Backward, old.Name,
 			"is gone: old data of it cannot be read any more; keep it")
 	case schema.RoleAggregate:
-		if slices.ContainsFunc(c.new.model.Tables, func(t *schema.Table) bool {
-			return t.Role == schema.RoleAggregate && t.Aggregate == old.Aggregate
-		}) {
+		if categories[old.Aggregate] {
 			return // another name for a state is nobody's business
 		}
 		c.report(TableRemoved, Backward, old.Name,
