@@ -33,11 +33,11 @@ func generate(t *testing.T, o codegen.Options, paths ...string) ([]codegen.File,
 	return codegen.Generate(t.Context(), c, o, paths...)
 }
 
-// The committed output is what the generator writes now: for the schema with
+// The committed output is what the generator writes now: for the schemas with
 // every feature, and for the example.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	files, err := generate(t, codegen.Options{}, "testdata/features/shop.fbs", "../../examples/bank/bank.fbs")
+	files, err := generate(t, codegen.Options{}, "testdata/features/shop.fbs", "testdata/features/ledger.fbs", "../../examples/bank/bank.fbs")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,22 +92,28 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	}
 	t.Parallel()
 	dir := module(t, "example.test/shop")
-	for _, name := range []string{"features/shop.fbs", "program/order_test.go"} {
+	var schemas []string
+	for _, name := range []string{"features/shop.fbs", "features/ledger.fbs", "program/order/order_test.go", "program/ledger/ledger_test.go"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		writeFile(t, filepath.Join(dir, filepath.Base(name)), string(text))
+		target := filepath.Join(dir, "program", filepath.Base(filepath.Dir(name)), filepath.Base(name))
+		if filepath.Ext(name) == ".fbs" {
+			target = filepath.Join(dir, filepath.Base(name))
+			schemas = append(schemas, target)
+		}
+		writeFile(t, target, string(text))
 	}
-	files, err := generate(t, codegen.Options{}, filepath.Join(dir, "shop.fbs"))
+	files, err := generate(t, codegen.Options{}, schemas...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := codegen.Write(files); err != nil {
 		t.Fatal(err)
 	}
-	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "vet", ".", "./order")
-	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "test", ".")
+	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "vet", "./order", "./ledger", "./program/...")
+	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "test", "./program/...")
 	goCommand(t, dir, nil, "build", "./...")
 }
 

@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/verbatim-es/verbatim/schema"
@@ -38,6 +39,9 @@ func (e *emitter) writeTable(t *schema.Table, value func(*schema.Field) string) 
 				e.p("%s(b, %s(b, *%s))", add, write, v)
 				e.p("}")
 			}
+		case choice:
+			e.p("%sType(b, kind%d)", add, f.ID)
+			e.p("%s(b, off%d)", add, f.ID)
 		default:
 			e.p("%s(b, off%d)", add, f.ID)
 		}
@@ -76,12 +80,23 @@ func (e *emitter) writeOffset(f *schema.Field, v string) {
 	switch s := shapeOf(f); s {
 	case text:
 		build, present = "b.CreateString("+v+")", v+` != ""`
-	case part:
+	case part, nested:
 		pointer := v
 		if f.Required {
 			pointer = "&" + v
 		}
 		build, present = "write"+base(f.Type.Object)+"(b, "+pointer+")", v+" != nil"
+		if s == nested {
+			build = "nested" + base(f.Type.Object) + "(b, " + pointer + ")"
+		}
+	case choice:
+		e.p("kind%d, off%d := write%s(b, %s)", f.ID, f.ID, base(f.Type.Enum), v)
+		if f.Required {
+			e.p("if off%d == 0 {", f.ID)
+			e.p("panic(%q)", fmt.Sprintf("%s: %s is required: give one of its members", e.name, v))
+			e.p("}")
+		}
+		return
 	case octets:
 		build, present = "b.CreateByteVector("+v+")", "len("+v+") > 0"
 	case scalars, enums:

@@ -24,6 +24,10 @@ func (e *emitter) accessors(typ string, t *schema.Table, alias string) {
 			e.objectAccessor(typ, f, e.elem(f), "a copy", "fb."+base(f.Type.Object), func(low string) string {
 				return "read" + base(f.Type.Object) + "(&" + low + ")"
 			})
+		case choice:
+			e.unionAccessors(typ, f)
+		case nested:
+			e.nestedAccessors(typ, f, alias)
 		case part:
 			ref := e.elem(f) + "Ref"
 			e.objectAccessor(typ, f, ref, "read in place", ref, func(low string) string { return low })

@@ -17,6 +17,8 @@ const (
 	text
 	structure
 	part   // a nested table
+	choice // a union
+	nested // a table in a buffer of its own, held as [ubyte]
 	octets // [ubyte]
 	scalars
 	enums
@@ -34,8 +36,12 @@ func shapeOf(f *schema.Field) shape {
 		return structure
 	case t.Base == schema.Obj:
 		return part
+	case t.Base == schema.Union:
+		return choice
 	case t.Base == schema.Vector:
 		switch {
+		case t.Element == schema.UByte && t.Object != "": // see unit.adopt
+			return nested
 		case t.Element == schema.String:
 			return texts
 		case t.Element == schema.Obj && t.Struct:
@@ -60,6 +66,10 @@ func nullable(f *schema.Field) bool { return f.Optional && f.Type.Base.Scalar() 
 // inline tells whether a value lies in its table rather than behind an offset.
 func (s shape) inline() bool { return s == scalar || s == enum || s == structure }
 
+// object tells whether a value is a struct or table, and a pointer to it where
+// it may be absent.
+func (s shape) object() bool { return s == structure || s == part || s == nested }
+
 // emitter writes one Go file of a package.
 type emitter struct {
 	writer
@@ -80,7 +90,7 @@ func (e *emitter) elem(f *schema.Field) string {
 		return "byte"
 	case text, texts:
 		return "string"
-	case enum, enums:
+	case enum, enums, choice:
 		return e.qualifier + base(t.Enum)
 	default:
 		return e.qualifier + base(t.Object)
@@ -92,7 +102,7 @@ func (e *emitter) plain(f *schema.Field) string {
 	switch s := shapeOf(f); {
 	case s >= octets:
 		return "[]" + e.elem(f)
-	case nullable(f), (s == structure || s == part) && !f.Required:
+	case nullable(f), s.object() && !f.Required:
 		return "*" + e.elem(f)
 	}
 	return e.elem(f)
@@ -101,7 +111,7 @@ func (e *emitter) plain(f *schema.Field) string {
 // note is what a struct's field needs said beside the schema's own words.
 func note(f *schema.Field) string {
 	switch s := shapeOf(f); {
-	case nullable(f), (s == structure || s == part) && !f.Required:
+	case nullable(f), (s.object() || s == choice) && !f.Required:
 		return "nil: absent"
 	case f.Type.Base.Real() && f.DefaultReal != 0:
 		return fmt.Sprintf("reads %v where it was never written", f.DefaultReal)

@@ -42,10 +42,10 @@ type unit struct {
 	fingerprint  uint64
 	low          []byte // flatc's Go
 
-	state                          *schema.Table // nil if there is none
+	aggregates                     []*aggregate
 	parts, events, commands, views []*schema.Table
 	structs                        []*schema.Struct
-	enums                          []*schema.Enum
+	enums, unions                  []*schema.Enum
 }
 
 // Generate compiles the schemas at paths and returns the files of their
@@ -135,6 +135,11 @@ func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *st
 		return os.ReadFile(filepath.Join(out, trimExt(stage.name)+".bfbs"))
 	}
 	bfbs, err := binary("plain")
+	if errors.As(err, new(*flatc.Error)) {
+		if problems := unionsBelow(stage.main); problems != nil {
+			return nil, problems
+		}
+	}
 	if refused := (*flatc.Error)(nil); errors.As(err, &refused) && strings.Contains(refused.Message, "--require-explicit-ids") {
 		if problems := withoutIDs(stage.main); problems != nil {
 			return nil, problems
@@ -188,9 +193,10 @@ func newUnit(src *source, model *schema.Schema) *unit {
 			if !ok {
 				continue
 			}
+			adopt(t, d, src)
 			switch t.Role {
 			case schema.RoleAggregate:
-				u.state = t
+				u.aggregates = append(u.aggregates, &aggregate{state: t})
 			case schema.RoleEvent:
 				u.events = append(u.events, t)
 			case schema.RoleCommand:
@@ -206,15 +212,36 @@ func newUnit(src *source, model *schema.Schema) *unit {
 					u.structs = append(u.structs, s)
 				}
 			}
-		case "enum":
+		case "enum", "union":
 			for _, e := range model.Enums {
-				if e.Name == d.fullName() {
+				if e.Name != d.fullName() {
+					continue
+				}
+				if e.Union {
+					u.unions = append(u.unions, e)
+				} else {
 					u.enums = append(u.enums, e)
 				}
 			}
 		}
 	}
+	u.sortAggregates()
 	return u
+}
+
+// adopt makes a table of the model, which is the generator's own copy, what the
+// emitter works on: a union is one field, without the tag that flatc puts before
+// it, and bytes that are a nested buffer name their table.
+func adopt(t *schema.Table, d *decl, src *source) {
+	t.Fields = slices.DeleteFunc(t.Fields, func(f *schema.Field) bool { return f.Type.Base == schema.UType })
+	for _, f := range t.Fields {
+		for _, written := range d.fields {
+			if table, ok := written.attrs["nested_flatbuffer"]; ok && written.name == f.Name {
+				of, _ := src.find(d, table) // lint has looked
+				f.Type.Object = of.fullName()
+			}
+		}
+	}
 }
 
 // emit returns the files of the packages in directory out.

@@ -21,17 +21,12 @@ var (
 // linter collects what is wrong with a schema that flatc has accepted.
 type linter struct {
 	*source
-	byName   map[string]*decl // full and short names
 	problems Problems
 }
 
 // lint reports what the generator does not do and what would not compile.
 func lint(src *source) Problems {
-	l := &linter{source: src, byName: map[string]*decl{}}
-	for _, d := range src.decls {
-		l.byName[d.fullName()] = d
-		l.byName[d.name] = d
-	}
+	l := &linter{source: src}
 	l.namespaces()
 	for _, rpc := range src.rpc {
 		l.report(rpc.line, fmt.Sprintf("rpc_service %s: services are not used here", rpc.name), "declare commands as tables with (command)")
@@ -72,16 +67,17 @@ func (l *linter) namespaces() {
 
 func (l *linter) decl(d *decl) {
 	switch {
-	case d.kind == "union":
-		l.report(d.line, fmt.Sprintf("union %s: unions are not supported", d.name), "declare an event or command for each of its members")
-		return
 	case !typePattern.MatchString(d.name):
 		l.report(d.line, fmt.Sprintf("%s %s does not begin with a capital letter", d.kind, d.name), "its name is a Go type's")
 	}
 	if n, err := strconv.Atoi(d.attrs["force_align"]); err == nil && n > 8 {
 		l.report(d.line, fmt.Sprintf("%s %s is aligned to %d bytes", d.kind, d.name, n), "records are aligned to 8: use force_align: 8 or less")
 	}
-	if d.kind == "enum" {
+	switch d.kind {
+	case "enum":
+		return
+	case "union":
+		l.union(d)
 		return
 	}
 	methods := methodsOf(d)
@@ -117,17 +113,17 @@ func (l *linter) field(d *decl, f *fieldDecl) bool {
 		l.report(f.line, fmt.Sprintf("field %s is an array of fixed length", name), "FlatBuffers for Go has none: use a vector in a table, or single fields")
 	}
 	for attr, hint := range map[string]string{
-		"key":               "a view's primary key is marked pk; sorted vectors are not supported",
-		"nested_flatbuffer": "use a table, or bytes ([ubyte])",
-		"flexbuffer":        "use a table, or bytes ([ubyte])",
-		"offset64":          "a record has less than 16 MiB",
-		"vector64":          "a record has less than 16 MiB",
+		"key":        "a view's primary key is marked pk; sorted vectors are not supported",
+		"flexbuffer": "use a table, or bytes ([ubyte])",
+		"offset64":   "a record has less than 16 MiB",
+		"vector64":   "a record has less than 16 MiB",
 	} {
 		if _, ok := f.attrs[attr]; ok {
 			l.report(f.line, fmt.Sprintf("field %s: attribute %s is not supported", name, attr), hint)
 		}
 	}
 	l.fieldType(d, f)
+	l.nested(d, f)
 	return true
 }
 
@@ -136,12 +132,12 @@ func (l *linter) fieldType(d *decl, f *fieldDecl) {
 	if isBuiltin(f.typ) {
 		return
 	}
-	of, ok := l.byName[f.typ]
+	of, ok := l.find(d, f.typ)
 	switch {
 	case !ok:
 		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is not declared in this file", d.name, f.name, article(f.typ)), "types of other files and namespaces can't be used: declare it here")
 	case of.kind == "union":
-		l.report(f.line, fmt.Sprintf("field %s.%s is a union", d.name, f.name), "unions are not supported")
+		l.unionField(d, f, of)
 	case of.kind == "table" && hasRole(of):
 		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is %s of its own", d.name, f.name, article(of.name), roleOf(of)), "declare a table without attribute for what they share")
 	case of.kind == "table" && roleOf(d) == "a view row":
@@ -149,9 +145,14 @@ func (l *linter) fieldType(d *decl, f *fieldDecl) {
 	case of.kind == "struct" && f.vector && roleOf(d) == "a view row":
 		l.report(f.line, fmt.Sprintf("field %s.%s is a vector of structs", d.name, f.name), "a view row holds scalars, strings, structs and vectors of scalars and strings")
 	case of.kind == "table" && !f.vector:
-		if _, required := f.attrs["required"]; required && l.requires(of, d, map[*decl]bool{}) {
-			l.report(f.line, fmt.Sprintf("field %s.%s requires %s, which requires %s again", d.name, f.name, article(of.name), article(d.name)), "no buffer can hold that: drop required from one of them")
-		}
+		l.endless(d, f, of)
+	}
+}
+
+// endless reports a required table that requires the one it is in.
+func (l *linter) endless(d *decl, f *fieldDecl, of *decl) {
+	if _, required := f.attrs["required"]; required && l.requires(of, d, map[*decl]bool{}) {
+		l.report(f.line, fmt.Sprintf("field %s.%s requires %s, which requires %s again", d.name, f.name, article(of.name), article(d.name)), "no buffer can hold that: drop required from one of them")
 	}
 }
 
@@ -166,8 +167,12 @@ func (l *linter) requires(from, target *decl, seen map[*decl]bool) bool {
 	}
 	seen[from] = true
 	for _, f := range from.fields {
-		of, ok := l.byName[f.typ]
-		if _, required := f.attrs["required"]; ok && required && !f.vector && of.kind == "table" && l.requires(of, target, seen) {
+		name, nested := f.attrs["nested_flatbuffer"]
+		if !nested {
+			name = f.typ
+		}
+		of, ok := l.find(from, name)
+		if _, required := f.attrs["required"]; ok && required && (nested || !f.vector) && of.kind == "table" && l.requires(of, target, seen) {
 			return true
 		}
 	}
@@ -178,10 +183,17 @@ func (l *linter) requires(from, target *decl, seen map[*decl]bool) bool {
 func (l *linter) accessors(methods *scope, d *decl, f *fieldDecl) []Problem {
 	name, by := camel(f.name), fmt.Sprintf("field %s.%s", d.name, f.name)
 	names := []string{name}
+	of, ok := l.find(d, f.typ)
 	if f.vector {
 		names = append(names, name+"Length", name+"Len", name+"At")
-		if of, ok := l.byName[f.typ]; f.typ == "ubyte" || f.typ == "uint8" || ok && of.kind == "enum" {
+		if f.typ == "ubyte" || f.typ == "uint8" || ok && of.kind == "enum" {
 			names = append(names, name+"Bytes")
+		}
+	}
+	if ok && of.kind == "union" {
+		names = append(names, name+"Type", name+"Kind")
+		for _, member := range of.fields {
+			names = append(names, name+memberName(member.name))
 		}
 	}
 	for _, n := range names {
@@ -197,8 +209,11 @@ func (l *linter) packageNames() {
 	typed := &scope{what: "package " + base(l.namespace)}
 	views := &scope{what: "package " + base(l.namespace) + "view"}
 	low := &scope{what: "package fb"}
-	for _, name := range []string{"Schema", "Category", "Decision", "Decider", "Handler", "NewHandler"} {
-		typed.declare("", name, "the generated "+name, 0)
+	typed.declare("", "Schema", "the generated Schema", 0)
+	for _, prefix := range l.aggregatePrefixes() {
+		for _, name := range []string{prefix + "Category", prefix + "Decision", prefix + "Decider", prefix + "Handler", "New" + prefix + "Handler"} {
+			typed.declare("", name, "the generated "+name, 0)
+		}
 	}
 	for _, d := range l.decls {
 		by := d.kind + " " + d.name
@@ -216,6 +231,11 @@ func (l *linter) packageNames() {
 			add(typed, d.name)
 			for _, f := range d.fields {
 				add(typed, d.name+f.name)
+			}
+		case d.kind == "union":
+			add(typed, d.name, d.name+"Kind", d.name+"KindNONE")
+			for _, member := range d.fields {
+				add(typed, d.name+"Kind"+memberName(member.name))
 			}
 		case role == "an event":
 			add(typed, d.name, d.name+"Type", d.name+"Topic", "New"+d.name, "As"+d.name, d.name+"Fields")
@@ -244,8 +264,11 @@ func (l *linter) packageNames() {
 // lowNames declares what flatc makes of a declaration.
 func (l *linter) lowNames(d *decl, add func(...string)) {
 	switch d.kind {
-	case "enum":
+	case "enum", "union":
 		add(d.name, "EnumNames"+d.name, "EnumValues"+d.name)
+		if d.kind == "union" {
+			add(d.name + "NONE")
+		}
 		for _, f := range d.fields {
 			add(d.name + f.name)
 		}
@@ -258,6 +281,9 @@ func (l *linter) lowNames(d *decl, add func(...string)) {
 			add(d.name + "Add" + camel(f.name))
 			if f.vector {
 				add(d.name + "Start" + camel(f.name) + "Vector")
+			}
+			if of, ok := l.find(d, f.typ); ok && of.kind == "union" {
+				add(d.name + "Add" + camel(f.name) + "Type")
 			}
 		}
 	}
@@ -314,18 +340,10 @@ func withoutIDs(src *source) Problems {
 // lintModel reports what only the parsed model shows.
 func lintModel(src *source, s *schema.Schema) Problems {
 	var problems Problems
-	states := map[string]bool{}
 	roles := 0
 	for _, t := range s.Tables {
 		if t.Role != schema.RoleNone {
 			roles++
-		}
-		if t.Role != schema.RoleAggregate {
-			continue
-		}
-		states[t.Name] = true
-		if len(states) > 1 {
-			problems = append(problems, Problem{src.file, src.lineOf(t.Name), fmt.Sprintf("%s is a second aggregate in %s", t.Name, t.Namespace), "give each aggregate a namespace of its own"})
 		}
 	}
 	if roles == 0 {

@@ -42,7 +42,8 @@ var taken = func() map[string]bool {
 	return m
 }()
 
-var offsetName = regexp.MustCompile(`^off[0-9]+$`)
+// offsetName matches the variables that a constructor declares.
+var offsetName = regexp.MustCompile(`^(off|kind)[0-9]+$`)
 
 // parameter is the name of a field as a parameter: "batch_key" is "batchKey".
 func parameter(field string) string {

@@ -30,7 +30,7 @@ type decl struct {
 	name      string // without namespace
 	namespace string
 	line      int
-	base      string // of an enum
+	base      string // of an enum, or of a union where it says so
 	attrs     map[string]string
 	fields    []*fieldDecl // or the values of an enum, the members of a union
 }
@@ -45,7 +45,7 @@ func (d *decl) fullName() string {
 
 type fieldDecl struct {
 	name   string
-	typ    string // name of the type, or of the element's type
+	typ    string // name of the type, of the element's type, or of a member's table
 	vector bool
 	array  bool // [type:n]
 	line   int
@@ -63,6 +63,26 @@ func parseSource(file, text string) (*source, error) {
 		p.declaration()
 	}
 	return p.source, nil
+}
+
+// find returns the declaration that a name means inside of d: FlatBuffers looks
+// in d's namespace, then in those around it.
+func (s *source) find(d *decl, name string) (*decl, bool) {
+	for space := d.namespace; ; {
+		full := name
+		if space != "" {
+			full = space + "." + name
+		}
+		for _, other := range s.decls {
+			if other.fullName() == full {
+				return other, true
+			}
+		}
+		if space == "" {
+			return nil, false
+		}
+		space = space[:max(0, strings.LastIndexByte(space, '.'))]
+	}
 }
 
 type sourceParser struct {
@@ -175,8 +195,19 @@ func (p *sourceParser) enum(keyword located) {
 	d.attrs = p.attributes()
 	p.accept("{")
 	for !p.done() && !p.accept("}") {
-		name := p.next()
-		d.fields = append(d.fields, &fieldDecl{name: name.name, line: name.line})
+		line := p.tokens[0].line
+		f := &fieldDecl{name: p.dotted(), line: line}
+		if f.name == "" {
+			p.next() // nothing that flatc would have accepted
+			continue
+		}
+		if keyword.name == "union" {
+			if f.typ = f.name; p.accept(":") {
+				f.typ = p.dotted()
+			}
+			f.name = strings.ReplaceAll(f.name, ".", "_") // as flatc names it
+		}
+		d.fields = append(d.fields, f)
 		for !p.done() && p.peek() != "}" {
 			if p.accept("(") {
 				p.skipPast(")")

@@ -631,20 +631,24 @@ func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
 			switch ev.Type() {
 			case OpenedType:
 				d.EvolveOpened(s, rootOpened(ev.Data()))
+				return nil
 			case CreditedType:
 				d.EvolveCredited(s, rootCredited(ev.Data()))
+				return nil
 			case DebitedType:
 				d.EvolveDebited(s, rootDebited(ev.Data()))
+				return nil
 			case ClosedType:
 				d.EvolveClosed(s, rootClosed(ev.Data()))
+				return nil
 			case SentType:
 				d.EvolveSent(s, rootSent(ev.Data()))
+				return nil
 			case ReceivedType:
 				d.EvolveReceived(s, rootReceived(ev.Data()))
-			default:
-				return &event.UnknownError{Kind: "event", Name: ev.Type()}
+				return nil
 			}
-			return nil
+			return &event.UnknownError{Kind: "event", Name: ev.Type()}
 		},
 	}, o)}
 }

@@ -1042,14 +1042,15 @@ func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
 			switch ev.Type() {
 			case PlacedType:
 				d.EvolvePlaced(s, rootPlaced(ev.Data()))
+				return nil
 			case TypeType:
 				d.EvolveType(s, rootType(ev.Data()))
+				return nil
 			case PlacedTType:
 				d.EvolvePlacedT(s, rootPlacedT(ev.Data()))
-			default:
-				return &event.UnknownError{Kind: "event", Name: ev.Type()}
+				return nil
 			}
-			return nil
+			return &event.UnknownError{Kind: "event", Name: ev.Type()}
 		},
 	}, o)}
 }
