@@ -4,18 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/verbatim-es/verbatim/schema/codegen"
+	"github.com/verbatim-es/verbatim/schema/compat"
 	"github.com/verbatim-es/verbatim/schema/flatc"
 )
 
 type generateCommand struct {
 	Schemas []string `arg:"" name:"schema.fbs" help:"FlatBuffers schemas, one namespace each."`
 
-	Out    string `short:"o" placeholder:"DIR" help:"Write the packages below DIR instead of beside each schema."`
-	Check  bool   `help:"Write nothing; fail when generated code is not up to date."`
-	Quiet  bool   `short:"q" help:"Do not name the files that are written."`
-	Module string `placeholder:"DIR" default:"." help:"A directory in the module whose go.mod selects the version of flatbuffers."`
+	Out    string      `short:"o" placeholder:"DIR" help:"Write the packages below DIR instead of beside each schema."`
+	Lang   []string    `default:"go" placeholder:"LANG" help:"Languages, separated by commas: go, and what flatc writes for clients: cpp, csharp, dart, java, kotlin, lua, php, python, rust, swift, ts."`
+	Compat compat.Mode `default:"FULL_TRANSITIVE" placeholder:"MODE" help:"What the schemas must keep towards the committed binary schemas: NONE, BACKWARD, FORWARD, FULL, or one of the last three with _TRANSITIVE; ${default} when not given."`
+	Force  bool        `help:"Write code that breaks what is stored and what runs, see --compat."`
+	Check  bool        `help:"Write nothing; fail when generated code is not up to date."`
+	Quiet  bool        `short:"q" help:"Do not name the files that are written."`
+	Module string      `placeholder:"DIR" default:"." help:"A directory in the module whose go.mod selects the version of flatbuffers."`
 }
 
 // Help is what es generate --help says below its first line.
@@ -28,6 +33,14 @@ func (*generateCommand) Help() string {
   account/internal/fb/fb.go          flatc's own output
 
 Commit all of it. Programs that use it need neither es nor flatc.
+
+Before anything is written, the new binary schema is compared with the committed
+one: events are read for ever, so a change that breaks them is refused, with the
+line it is on. Views are free to change when their version does.
+
+With --lang go,ts,python it also writes ts/… and python/…: flatc's own code for
+those languages, es.fbs included, for clients. That needs a flatc of its own,
+built once, which takes a few seconds more for each language.
 
 Schemas include "es.fbs", which comes with es, and mark their tables:
 
@@ -51,16 +64,20 @@ and put this into a Go file beside the schema:
 }
 
 func (c *generateCommand) Run(to *console) error {
-	compiler, err := flatc.Find(to.ctx, flatc.Options{Dir: c.Module, Progress: to.stderr})
+	others := slices.DeleteFunc(slices.Clone(c.Lang), func(l string) bool { return l == "go" })
+	compiler, err := flatc.Find(to.ctx, flatc.Options{Dir: c.Module, Languages: others, Progress: to.stderr})
 	if err != nil {
 		return err
 	}
-	files, err := codegen.Generate(to.ctx, compiler, codegen.Options{Out: c.Out, Warn: to.stderr}, c.Schemas...)
+	files, err := c.generate(to, compiler, others)
 	if err != nil {
 		return fmt.Errorf("generate:\n%w", err)
 	}
 	if c.Check {
 		return c.check(to, files)
+	}
+	if err := c.compare(to, files); err != nil {
+		return err
 	}
 	changed, err := codegen.Write(files)
 	if err != nil {
@@ -72,6 +89,38 @@ func (c *generateCommand) Run(to *console) error {
 		}
 	}
 	return nil
+}
+
+// generate returns the files of all languages.
+func (c *generateCommand) generate(to *console, compiler *flatc.Compiler, others []string) ([]codegen.File, error) {
+	o := codegen.Options{Out: c.Out, Warn: to.stderr}
+	var files []codegen.File
+	if len(others) < len(c.Lang) {
+		typed, err := codegen.Generate(to.ctx, compiler, o, c.Schemas...)
+		if err != nil {
+			return nil, err
+		}
+		files, o.Warn = typed, nil
+	}
+	clients, err := codegen.GenerateClients(to.ctx, compiler, o, slices.Compact(slices.Sorted(slices.Values(others))), c.Schemas...)
+	return append(files, clients...), err
+}
+
+// compare reports what the schemas break, which ends the command unless it was
+// told to go on.
+func (c *generateCommand) compare(to *console, files []codegen.File) error {
+	broken, err := codegen.Breaking(to.ctx, c.Compat, files)
+	if err != nil {
+		return fmt.Errorf("generate: %w (--compat NONE compares nothing)", err)
+	}
+	switch {
+	case len(broken) == 0:
+		return nil
+	case c.Force:
+		fmt.Fprintf(to.stderr, "WARNING: --force: stored events, or programs that run, will not agree with this code (mode %s):\n%v\n", c.Compat, broken)
+		return nil
+	}
+	return fmt.Errorf("generate: nothing was written, since this breaks mode %s:\n%w\n(--force writes it nevertheless)", c.Compat, broken)
 }
 
 func (c *generateCommand) check(to *console, files []codegen.File) error {

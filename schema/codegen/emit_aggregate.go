@@ -120,4 +120,3 @@ func (e *emitter) declareHandler(a *aggregate) {
 		e.p("}\n")
 	}
 }
-

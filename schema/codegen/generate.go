@@ -29,11 +29,14 @@ type Options struct {
 type File struct {
 	Path    string
 	Content []byte // nil: there must be no such file
+
+	source *source // of a binary schema
 }
 
 // unit is one schema on its way to becoming packages.
 type unit struct {
 	file         string // its base name
+	source       *source
 	name         string // of the package
 	namespace    string
 	importPath   string
@@ -84,15 +87,11 @@ func Generate(ctx context.Context, compiler *flatc.Compiler, o Options, paths ..
 }
 
 func generate(ctx context.Context, compiler *flatc.Compiler, o Options, path string) ([]File, error) {
-	dir, err := os.MkdirTemp("", "es-generate-")
+	dir, err := stagingDir()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	// flatc reports paths without symbolic links.
-	if dir, err = filepath.EvalSymlinks(dir); err != nil {
-		return nil, err
-	}
 	stage, err := newStage(filepath.Join(dir, "schema"), path)
 	if err != nil {
 		return nil, err
@@ -114,14 +113,6 @@ func generate(ctx context.Context, compiler *flatc.Compiler, o Options, path str
 
 // compile runs flatc and builds the model of what it made.
 func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *stage, dir string) (*unit, error) {
-	run := func(warn io.Writer, args ...string) error {
-		args = append([]string{"--require-explicit-ids", "-I", stage.dir}, args...)
-		err := compiler.Run(ctx, stage.dir, warn, append(args, stage.name)...)
-		if refused := (*flatc.Error)(nil); errors.As(err, &refused) {
-			return &flatc.Error{Message: stage.inOriginalPaths(refused.Message)}
-		}
-		return err
-	}
 	binary := func(out string, extra ...string) ([]byte, error) {
 		out = filepath.Join(dir, out)
 		args := append([]string{"--schema", "-b", "--bfbs-builtins", "--bfbs-filenames", stage.dir, "-o", out}, extra...)
@@ -129,7 +120,7 @@ func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *st
 		if len(extra) == 0 {
 			warn = o.Warn
 		}
-		if err := run(warn, args...); err != nil {
+		if err := stage.run(ctx, compiler, warn, args...); err != nil {
 			return nil, err
 		}
 		return os.ReadFile(filepath.Join(out, trimExt(stage.name)+".bfbs"))
@@ -155,7 +146,7 @@ func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *st
 	if err != nil {
 		return nil, err
 	}
-	if err := run(nil, "--go", "--gen-onefile", "--go-namespace", "fb", "-o", filepath.Join(dir, "go")); err != nil {
+	if err := stage.run(ctx, compiler, nil, "--go", "--gen-onefile", "--go-namespace", "fb", "-o", filepath.Join(dir, "go")); err != nil {
 		return nil, err
 	}
 	low, err := os.ReadFile(filepath.Join(dir, "go", trimExt(stage.name)+"_generated.go"))
@@ -185,7 +176,7 @@ func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *st
 // newUnit sorts the model by what things are for, each kind in the order of the
 // file, which is the order a reader of the schema expects.
 func newUnit(src *source, model *schema.Schema) *unit {
-	u := &unit{namespace: src.namespace, name: base(src.namespace)}
+	u := &unit{source: src, namespace: src.namespace, name: base(src.namespace)}
 	for _, d := range src.decls {
 		switch d.kind {
 		case "table":
@@ -251,9 +242,9 @@ func (u *unit) emit(out string) ([]File, error) {
 		return nil, err
 	}
 	files := []File{
-		{filepath.Join(out, u.name+".bfbs"), u.bfbs},
-		{filepath.Join(out, u.name+".es.go"), typed},
-		{filepath.Join(out, "internal", "fb", "fb.go"), u.low},
+		{Path: filepath.Join(out, u.name+".bfbs"), Content: u.bfbs, source: u.source},
+		{Path: filepath.Join(out, u.name+".es.go"), Content: typed},
+		{Path: filepath.Join(out, "internal", "fb", "fb.go"), Content: u.low},
 	}
 	// Without views, what an earlier version of the schema left behind goes.
 	var views []byte
@@ -262,7 +253,7 @@ func (u *unit) emit(out string) ([]File, error) {
 			return nil, err
 		}
 	}
-	return append(files, File{filepath.Join(out, u.name+"view", u.name+"view.es.go"), views}), nil
+	return append(files, File{Path: filepath.Join(out, u.name+"view", u.name+"view.es.go"), Content: views}), nil
 }
 
 func trimExt(name string) string { return name[:len(name)-len(filepath.Ext(name))] }

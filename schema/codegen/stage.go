@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/flatc"
 )
 
 // Bounds of what one schema may be made of. flatc has none of its own.
@@ -119,6 +121,16 @@ func (s *stage) write(name, origin, text string) error {
 		return err
 	}
 	return os.WriteFile(target, []byte(text), 0o644)
+}
+
+// run has the compiler do what args say with the schema.
+func (s *stage) run(ctx context.Context, compiler *flatc.Compiler, warn io.Writer, args ...string) error {
+	args = append([]string{"--require-explicit-ids", "-I", s.dir}, args...)
+	err := compiler.Run(ctx, s.dir, warn, append(args, s.name)...)
+	if refused := (*flatc.Error)(nil); errors.As(err, &refused) {
+		return &flatc.Error{Message: s.inOriginalPaths(refused.Message)}
+	}
+	return err
 }
 
 // inOriginalPaths replaces the names of copies at the beginnings of flatc's

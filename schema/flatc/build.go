@@ -38,6 +38,38 @@ var sources = []string{
 	"src/file_manager.cpp",
 }
 
+// edition is which generators a program has, beside Go's, those of binary
+// schemas and JSON: the languages that were asked for, sorted.
+type edition []string
+
+// files are the module's files of the edition's generators, then the others.
+func (e edition) files() []string {
+	var files []string
+	for _, name := range e {
+		files = append(files, languages[name]...)
+	}
+	return append(files, sources...)
+}
+
+// flags tell main.cpp which generators there are.
+func (e edition) flags() []string {
+	var flags []string
+	for _, name := range e {
+		flags = append(flags, "-DES_LANGUAGE_"+strings.ToUpper(name))
+	}
+	return flags
+}
+
+// seconds is about how long two idle cores take to build it.
+func (e edition) seconds() int { return 20 + 6*len(e) }
+
+func (e edition) String() string {
+	if len(e) == 0 {
+		return "flatc"
+	}
+	return "flatc for " + strings.Join(e, ", ")
+}
+
 // flags are the same for every file. Without optimization the build is a fifth
 // faster, and no schema is large enough to notice.
 var flags = []string{"-std=c++17", "-O0", "-w"}
@@ -45,8 +77,8 @@ var flags = []string{"-std=c++17", "-O0", "-w"}
 // build returns the path of mod's flatc in cache, compiling it where it is
 // missing. The program's name covers everything that it is made of, so it is
 // never stale; it appears there by rename, so it is never half-written.
-func build(ctx context.Context, mod *module, cache string, progress io.Writer) (string, error) {
-	name := programName(mod)
+func build(ctx context.Context, mod *module, e edition, cache string, progress io.Writer) (string, error) {
+	name := programName(mod, e)
 	path := filepath.Join(cache, name)
 	if isProgram(path) {
 		return path, nil
@@ -59,7 +91,7 @@ func build(ctx context.Context, mod *module, cache string, progress io.Writer) (
 		return "", fmt.Errorf("keep flatc in the user's cache: %w", err)
 	}
 	unlock, err := lock(ctx, path+".lock", func() {
-		fmt.Fprintf(progress, "waiting for another process to build flatc %s…\n", mod.number())
+		fmt.Fprintf(progress, "waiting for another process to build %s, version %s…\n", e, mod.number())
 	})
 	if err != nil {
 		return "", err
@@ -69,23 +101,23 @@ func build(ctx context.Context, mod *module, cache string, progress io.Writer) (
 		return path, nil
 	}
 	start := time.Now()
-	fmt.Fprintf(progress, "building flatc %s with %s, once, about 20 s…\n", mod.number(), cxx[0])
-	if err := compile(ctx, mod, cxx, cache, path); err != nil {
+	fmt.Fprintf(progress, "building %s, version %s, with %s, once, about %d s…\n", e, mod.number(), cxx[0], e.seconds())
+	if err := compile(ctx, mod, e, cxx, cache, path); err != nil {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
 		}
-		return "", fmt.Errorf("build flatc %s from %s: %w", mod.number(), mod.Dir, err)
+		return "", fmt.Errorf("build %s, version %s, from %s: %w", e, mod.number(), mod.Dir, err)
 	}
 	fmt.Fprintf(progress, "built %s in %.1f s\n", path, time.Since(start).Seconds())
 	return path, nil
 }
 
 // programName is unique for the sources, the flags and the platform.
-func programName(mod *module) string {
+func programName(mod *module, e edition) string {
 	h := sha256.New()
-	fmt.Fprintln(h, mod.Path, mod.Version, mod.Sum, sources, flags, runtime.GOOS, runtime.GOARCH)
+	fmt.Fprintln(h, mod.Path, mod.Version, mod.Sum, e.files(), e.flags(), flags, runtime.GOOS, runtime.GOARCH)
 	h.Write(mainCPP)
-	name := fmt.Sprintf("flatc-%s-%x", mod.number(), h.Sum(nil)[:6])
+	name := strings.Join(slices.Concat([]string{"flatc", mod.number()}, e, []string{fmt.Sprintf("%x", h.Sum(nil)[:6])}), "-")
 	if runtime.GOOS == "windows" {
 		name += ".exe"
 	}
@@ -99,7 +131,7 @@ func isProgram(path string) bool {
 
 // compile builds in a directory of its own below cache, checks that the result
 // is what it should be, and moves it to path.
-func compile(ctx context.Context, mod *module, cxx []string, cache, path string) error {
+func compile(ctx context.Context, mod *module, e edition, cxx []string, cache, path string) error {
 	dir, err := os.MkdirTemp(cache, "build-")
 	if err != nil {
 		return err
@@ -111,14 +143,14 @@ func compile(ctx context.Context, mod *module, cxx []string, cache, path string)
 	}
 
 	files := []string{entry}
-	for _, source := range sources {
+	for _, source := range e.files() {
 		file := filepath.Join(mod.Dir, filepath.FromSlash(source))
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("the module has no %s: this version of flatbuffers is not supported, use v25.12.19", source)
 		}
 		files = append(files, file)
 	}
-	objects, err := compileAll(ctx, mod, cxx, dir, files)
+	objects, err := compileAll(ctx, mod, slices.Concat(cxx, e.flags()), dir, files)
 	if err != nil {
 		return err
 	}

@@ -118,7 +118,7 @@ func TestProgressIsSaidOnce(t *testing.T) {
 	cxx, _ := fakeCXX(t, "25.12.19")
 	t.Setenv("CXX", cxx)
 	cache := t.TempDir()
-	for i, want := range []string{"building flatc 25.12.19 with " + cxx + ", once, about 20 s…\nbuilt ", ""} {
+	for i, want := range []string{"building flatc, version 25.12.19, with " + cxx + ", once, about 20 s…\nbuilt ", ""} {
 		var said bytes.Buffer
 		if _, err := Find(t.Context(), Options{CacheDir: cache, Progress: &said}); err != nil {
 			t.Fatal(err)
@@ -137,7 +137,7 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unlock, err := lock(t.Context(), filepath.Join(cache, programName(mod)+".lock"), nil)
+	unlock, err := lock(t.Context(), filepath.Join(cache, programName(mod, nil)+".lock"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,10 +263,38 @@ func TestNamesDifferByWhatIsBuilt(t *testing.T) {
 	a := module{Path: modulePath, Version: "v25.12.19+incompatible", Sum: "h1:a"}
 	b := a
 	b.Sum = "h1:b"
-	if programName(&a) == programName(&b) {
+	if programName(&a, nil) == programName(&b, nil) {
 		t.Error("other sources have the same program")
 	}
-	if name := programName(&a); !strings.HasPrefix(name, "flatc-25.12.19-") {
+	if name := programName(&a, nil); !strings.HasPrefix(name, "flatc-25.12.19-") {
 		t.Errorf("name %q", name)
+	}
+	if name := programName(&a, edition{"python", "ts"}); !strings.HasPrefix(name, "flatc-25.12.19-python-ts-") {
+		t.Errorf("name %q", name)
+	}
+}
+
+// Each set of languages is built once, whatever the order they are named in.
+func TestLanguagesAreAProgramOfTheirOwn(t *testing.T) {
+	cxx, log := fakeCXX(t, "25.12.19")
+	t.Setenv("CXX", cxx)
+	cache := t.TempDir()
+	var said bytes.Buffer
+	paths := map[string]bool{}
+	for _, languages := range [][]string{{"ts", "python"}, {"python", "ts", "python"}, nil, {"ts"}} {
+		c, err := Find(t.Context(), Options{CacheDir: cache, Languages: languages, Progress: &said})
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths[c.Path] = true
+	}
+	if n := calls(t, log); len(paths) != 3 || n["link"] != 3 || n["compile"] != 3*(len(sources)+1)+4 {
+		t.Errorf("%d programs of %d files, linked %d times", len(paths), n["compile"], n["link"])
+	}
+	if !strings.Contains(said.String(), "building flatc for python, ts, version 25.12.19, with "+cxx+", once, about 32 s…") {
+		t.Errorf("said %q", &said)
+	}
+	if _, err := Find(t.Context(), Options{CacheDir: cache, Languages: []string{"cobol"}}); err == nil || !strings.Contains(err.Error(), `"cobol"`) || !strings.Contains(err.Error(), "python") {
+		t.Errorf("an unknown language: %v", err)
 	}
 }

@@ -17,6 +17,8 @@ type Compiler struct {
 	Path    string // of the program
 	Version string // as flatc itself reports it, for example "25.12.19"
 	Module  string // directory of the flatbuffers module that it was built from
+	// Languages that it writes beside Go, sorted.
+	Languages []string
 }
 
 // Options for [Find]. The zero value is what a command line tool wants.
@@ -29,6 +31,10 @@ type Options struct {
 	// [os.UserCacheDir].
 	CacheDir string
 
+	// Languages are those that the compiler must write beside Go, of
+	// [Languages]. Each set of them is a program of its own.
+	Languages []string
+
 	// Progress is told when a build starts, ends, or waits for another process's
 	// build; nil is silence. Nothing is written when the program exists already.
 	Progress io.Writer
@@ -36,12 +42,16 @@ type Options struct {
 
 // Find returns the compiler of the version that o.Dir's module selects, and
 // builds it first where the cache does not have it, which takes some 20 seconds
-// of two cores.
+// of two cores, and a few more for each language.
 //
 // Any number of processes may call Find at the same time: one of them builds.
 // A build that is interrupted leaves nothing that a later one could mistake for
 // a program. Without a C++ compiler the error is a [*NoCompilerError].
 func Find(ctx context.Context, o Options) (*Compiler, error) {
+	e, err := newEdition(o.Languages)
+	if err != nil {
+		return nil, err
+	}
 	mod, err := selectModule(ctx, o.Dir)
 	if err != nil {
 		return nil, err
@@ -56,11 +66,11 @@ func Find(ctx context.Context, o Options) (*Compiler, error) {
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
-	path, err := build(ctx, mod, o.CacheDir, o.Progress)
+	path, err := build(ctx, mod, e, o.CacheDir, o.Progress)
 	if err != nil {
 		return nil, err
 	}
-	return &Compiler{Path: path, Version: mod.number(), Module: mod.Dir}, nil
+	return &Compiler{Path: path, Version: mod.number(), Module: mod.Dir, Languages: e}, nil
 }
 
 // Run runs the compiler in dir. A schema that the compiler refuses is an

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/verbatim-es/verbatim/schema/flatc"
+)
+
+// project is a module with one schema.
+type project struct {
+	t           *testing.T
+	dir, schema string
+}
+
+func newProject(t *testing.T) *project {
+	t.Helper()
+	dir := t.TempDir()
+	p := &project{t: t, dir: dir, schema: filepath.Join(dir, "x.fbs")}
+	p.write("go.mod", "module example.test/x\n")
+	return p
+}
+
+func (p *project) write(name, text string) {
+	p.t.Helper()
+	if err := os.WriteFile(filepath.Join(p.dir, name), []byte(text), 0o644); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// declare writes the schema: an event with these fields, and a view.
+func (p *project) declare(event, view string) {
+	p.t.Helper()
+	p.write("x.fbs", "include \"es.fbs\";\nnamespace x;\ntable X (aggregate: \"x\") { n:long (id: 0); }\n"+
+		"table Made (event) {\n"+event+"\n}\n"+view+"\n")
+}
+
+// generate runs es generate and fails the test when it fails.
+func (p *project) generate(args ...string) (stdout, stderr string) {
+	p.t.Helper()
+	status, stdout, stderr := es(p.t, append([]string{"generate", p.schema}, args...)...)
+	if status != 0 {
+		p.t.Fatalf("es generate %q: status %d\n%s%s", args, status, stdout, stderr)
+	}
+	return stdout, stderr
+}
+
+func (p *project) binary() string {
+	p.t.Helper()
+	bfbs, err := os.ReadFile(filepath.Join(p.dir, "x", "x.bfbs"))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(bfbs)
+}
+
+func TestGenerateKeepsWhatIsStoredReadable(t *testing.T) {
+	t.Parallel()
+	const view = `table Row (view: "rows", version: "1") { n:long (id: 0, pk); }`
+	p := newProject(t)
+	p.declare("n:long (id: 0);\ntext:string (id: 1);", view)
+	p.generate()
+	before := p.binary()
+
+	p.declare("n:int (id: 0);", view)
+	status, stdout, stderr := es(t, "generate", p.schema)
+	if status != 1 || stdout != "" || p.binary() != before {
+		t.Errorf("a breaking change: status %d, stdout %q, and the binary schema has changed: %v", status, stdout, p.binary() != before)
+	}
+	for _, want := range []string{
+		p.schema + ":5: x.Made.n: field-retyped:",
+		p.schema + ":4: x.Made.text: field-deleted:",
+		"FULL_TRANSITIVE", "--force",
+	} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("does not say %q:\n%s", want, stderr)
+		}
+	}
+	if status, _, stderr := es(t, "generate", p.schema, "--compat", "forward"); status != 1 || strings.Contains(stderr, "field-deleted") || !strings.Contains(stderr, "field-retyped") {
+		t.Errorf("forward only: status %d\n%s", status, stderr)
+	}
+	if status, _, stderr := es(t, "generate", p.schema, "--compat", "sideways"); status != 2 || !strings.Contains(stderr, "sideways") {
+		t.Errorf("a mode that there is not: status %d\n%s", status, stderr)
+	}
+	if _, stderr := p.generate("--force"); !strings.Contains(stderr, "WARNING: --force") || !strings.Contains(stderr, "field-retyped") || p.binary() == before {
+		t.Errorf("--force says\n%s", stderr)
+	}
+	if _, stderr := p.generate(); stderr != "" {
+		t.Errorf("what was forced is complained about again:\n%s", stderr)
+	}
+}
+
+func TestGenerateLetsViewsChangeWithTheirVersion(t *testing.T) {
+	t.Parallel()
+	const event = "n:long (id: 0);"
+	p := newProject(t)
+	p.declare(event, `table Row (view: "rows", version: "1") { n:long (id: 0, pk); }`)
+	p.generate()
+	p.declare(event, `table Row (view: "rows", version: "1") { n:string (id: 0, pk, required); }`)
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, p.schema+":7: x.Row") {
+		t.Errorf("the same version: status %d\n%s", status, stderr)
+	}
+	p.declare(event, `table Row (view: "rows", version: "2") { n:string (id: 0, pk, required); }`)
+	p.generate()
+}
+
+// What was generated since the last commit was never used by anybody.
+func TestGenerateComparesWithWhatIsCommitted(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("git is not installed")
+	}
+	p := newProject(t)
+	git := func(args ...string) {
+		t.Helper()
+		args = append([]string{"-C", p.dir, "-c", "user.name=x", "-c", "user.email=x@example.test", "-c", "commit.gpgsign=false"}, args...)
+		if out, err := exec.CommandContext(t.Context(), "git", args...).CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, out)
+		}
+	}
+	p.declare("n:long (id: 0);", "")
+	p.generate()
+	git("init", "-q")
+	git("add", ".")
+	git("commit", "-q", "-m", "x")
+	p.declare("n:long (id: 0);\nm:long (id: 1);", "")
+	p.generate()
+	p.declare("n:long (id: 0);\nm:string (id: 1);", "")
+	p.generate()
+	if err := os.RemoveAll(filepath.Join(p.dir, "x")); err != nil {
+		t.Fatal(err)
+	}
+	p.declare("n:string (id: 0);", "")
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, "x.Made.n: field-retyped") {
+		t.Errorf("against what is committed: status %d\n%s", status, stderr)
+	}
+}
+
+func TestHelpNamesAllLanguages(t *testing.T) {
+	t.Parallel()
+	_, help, _ := es(t, "generate", "--help")
+	words := strings.Join(strings.Fields(help), " ")
+	if all := strings.Join(flatc.Languages(), ", "); !strings.Contains(words, all) {
+		t.Errorf("help does not name %s", all)
+	}
+	if status, _, stderr := es(t, "generate", "x.fbs", "--lang", "go,cobol"); status != 1 || !strings.Contains(stderr, `"cobol"`) {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+}
