@@ -366,17 +366,7 @@ func lintModel(src *source, s *schema.Schema) Problems {
 // lineOf finds the declaration of a table, or of a field given as
 // "namespace.Table.field"; 0 when there is none.
 func (s *source) lineOf(name string) int {
-	for _, d := range s.decls {
-		if d.fullName() == name {
-			return d.line
-		}
-		for _, f := range d.fields {
-			if d.fullName()+"."+f.name == name {
-				return f.line
-			}
-		}
-	}
-	return 0
+	return s.lines[name]
 }
 
 // inModelError gives what schema.Parse refused the lines it is about.

@@ -15,6 +15,9 @@ type source struct {
 	spaces    []located
 	rpc       []located
 	decls     []*decl
+
+	byName map[string]*decl // by full name
+	lines  map[string]int   // by full name, those of fields too
 }
 
 type located struct {
@@ -62,21 +65,42 @@ func parseSource(file, text string) (*source, error) {
 	for !p.done() {
 		p.declaration()
 	}
+	p.index()
 	return p.source, nil
+}
+
+// index makes declarations and lines findable. Of what is declared twice, which
+// flatc refuses, it has the first.
+func (s *source) index() {
+	s.byName, s.lines = map[string]*decl{}, map[string]int{}
+	for _, d := range s.decls {
+		name := d.fullName()
+		if _, ok := s.byName[name]; ok {
+			continue
+		}
+		s.byName[name], s.lines[name] = d, d.line
+		for _, f := range d.fields {
+			if _, ok := s.lines[name+"."+f.name]; !ok {
+				s.lines[name+"."+f.name] = f.line
+			}
+		}
+	}
 }
 
 // find returns the declaration that a name means inside of d: FlatBuffers looks
 // in d's namespace, then in those around it.
 func (s *source) find(d *decl, name string) (*decl, bool) {
+	const deepest = 1 << 10 // as text: the names on the way are as long
+	if len(d.namespace) > deepest {
+		return nil, false
+	}
 	for space := d.namespace; ; {
 		full := name
 		if space != "" {
 			full = space + "." + name
 		}
-		for _, other := range s.decls {
-			if other.fullName() == full {
-				return other, true
-			}
+		if other, ok := s.byName[full]; ok {
+			return other, true
 		}
 		if space == "" {
 			return nil, false
@@ -223,11 +247,11 @@ func (p *sourceParser) dotted() string {
 	if p.done() || !isWord(p.peek()) {
 		return ""
 	}
-	name := p.next().name
+	parts := []string{p.next().name}
 	for p.accept(".") {
-		name += "." + p.next().name
+		parts = append(parts, p.next().name)
 	}
-	return name
+	return strings.Join(parts, ".")
 }
 
 // attributes consumes "(name, name: value, …)" if it is next. One without a

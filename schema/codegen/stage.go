@@ -21,6 +21,8 @@ import (
 const (
 	maxFileSize = 4 << 20
 	maxFiles    = 256
+	maxDecls    = 2_000
+	maxFields   = 20_000 // with values and members, of all declarations together
 )
 
 // originally matches flatc's message about a type that was used and never
@@ -39,6 +41,8 @@ type stage struct {
 	name   string            // of the schema in it
 	origin map[string]string // slash path below dir → path as the user knows it
 	main   *source
+
+	decls, fields int // of all files
 }
 
 // newStage copies schemaPath, all it includes, and es.fbs into dir.
@@ -78,6 +82,13 @@ func (s *stage) add(file, name string) error {
 	if err != nil {
 		// Not for us to explain: flatc reports what is wrong with it.
 		src = &source{file: file}
+	}
+	s.decls += len(src.decls)
+	for _, d := range src.decls {
+		s.fields += len(d.fields)
+	}
+	if s.decls > maxDecls || s.fields > maxFields {
+		return Problems{{File: file, Message: fmt.Sprintf("the schema declares more than %d types, or more than %d fields and values", maxDecls, maxFields), Hint: "this is not a schema that people write"}}
 	}
 	if s.main == nil {
 		s.main = src
@@ -130,6 +141,9 @@ func (s *stage) run(ctx context.Context, compiler *flatc.Compiler, warn io.Write
 	if refused := (*flatc.Error)(nil); errors.As(err, &refused) {
 		return &flatc.Error{Message: s.inOriginalPaths(refused.Message)}
 	}
+	if broken := (*flatc.BoundsError)(nil); errors.As(err, &broken) {
+		return Problems{{File: s.main.file, Message: broken.Error()}}
+	}
 	return err
 }
 
@@ -155,8 +169,28 @@ func (s *stage) inOriginalPaths(message string) string {
 	return strings.Join(lines, "\n")
 }
 
+func kindOfFile(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "directory"
+	case m&fs.ModeNamedPipe != 0:
+		return "pipe"
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	}
+	return "device"
+}
+
 // readSchema reads a text file of bounded size.
 func readSchema(file string) (string, error) {
+	// Before it is opened: opening a pipe waits for its writer.
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", fmt.Errorf("read schema: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", Problems{{File: file, Message: "not a file, but a " + kindOfFile(info.Mode()), Hint: "es generate reads FlatBuffers schemas"}}
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return "", fmt.Errorf("read schema: %w", err)

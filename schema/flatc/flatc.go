@@ -1,7 +1,6 @@
 package flatc
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -73,20 +72,30 @@ func Find(ctx context.Context, o Options) (*Compiler, error) {
 	return &Compiler{Path: path, Version: mod.number(), Module: mod.Dir, Languages: e}, nil
 }
 
-// Run runs the compiler in dir. A schema that the compiler refuses is an
-// [*Error] that holds its message; warnings are written to warn, which may be
-// nil.
+// Run runs the compiler in dir, within bounds of memory and time that no honest
+// schema reaches. A schema that the compiler refuses is an [*Error] that holds
+// its message, one that it breaks down on a [*BoundsError]; warnings are written
+// to warn, which may be nil.
 func (c *Compiler) Run(ctx context.Context, dir string, warn io.Writer, args ...string) error {
-	cmd := exec.CommandContext(ctx, c.Path, args...)
+	bounded, cancel := context.WithTimeoutCause(ctx, maxTime, errTime)
+	defer cancel()
+	cmd := command(bounded, c.Path, args)
 	cmd.Dir = dir
-	var out bytes.Buffer
+	var out head
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	messages := messages(out.String())
+	if bounded.Err() != nil {
+		return &BoundsError{How: context.Cause(bounded).Error()}
+	}
+	messages := messages(string(out.kept))
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		// Its own refusals are status 1.
+		if exit.ExitCode() != 1 {
+			return &BoundsError{How: exit.Error()}
+		}
 		if messages == "" {
 			messages = exit.Error()
 		}
