@@ -93,15 +93,17 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	t.Parallel()
 	dir := module(t, "example.test/shop")
 	var schemas []string
-	for _, name := range []string{"features/shop.fbs", "features/ledger.fbs", "program/order/order_test.go", "program/ledger/ledger_test.go"} {
+	for _, name := range []string{"features/shop.fbs", "features/ledger.fbs", "features/common/money.fbs", "features/common/currency.fbs", "program/order/order_test.go", "program/ledger/ledger_test.go"} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		target := filepath.Join(dir, "program", filepath.Base(filepath.Dir(name)), filepath.Base(name))
-		if filepath.Ext(name) == ".fbs" {
-			target = filepath.Join(dir, filepath.Base(name))
-			schemas = append(schemas, target)
+		if below, ok := strings.CutPrefix(name, "features/"); ok {
+			target = filepath.Join(dir, below)
+			if !strings.Contains(below, "/") {
+				schemas = append(schemas, target)
+			}
 		}
 		writeFile(t, target, string(text))
 	}
@@ -179,6 +181,32 @@ func TestWriteChangesOnlyWhatDiffers(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "thing", "thingview", "thingview.es.go")); !os.IsNotExist(err) {
 		t.Errorf("the view's package is still there (%v)", err)
+	}
+}
+
+// Nor does a file that is no longer included.
+func TestWriteRemovesWhatIsNoLongerIncluded(t *testing.T) {
+	t.Parallel()
+	dir := module(t, "example.test/shop")
+	path := filepath.Join(dir, "shop.fbs")
+	writeFile(t, filepath.Join(dir, "parts", "speed.fbs"), "namespace shop.thing; enum Speed : ubyte { Slow, Fast }")
+	low := filepath.Join(dir, "thing", "internal", "fb", "fb_parts_speed.go")
+	for _, c := range []struct {
+		text  string
+		there bool
+	}{{`include "parts/speed.fbs";` + "\n" + small, true}, {small, false}} {
+		writeFile(t, path, c.text)
+		files, err := generate(t, codegen.Options{}, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := codegen.Write(files); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(low); (err == nil) != c.there {
+			t.Errorf("%s: %v, want it there: %v", low, err, c.there)
+		}
+		goCommand(t, dir, []string{"CGO_ENABLED=0"}, "vet", "./thing/...")
 	}
 }
 

@@ -8,6 +8,16 @@
 //	account/accountview   view rows, projectors, lookups; only if there are views
 //	account/internal/fb   flatc's own output, out of users' reach, without mutators
 //
+// A union becomes a sealed interface that its members' structs for writing
+// implement, and one accessor a member for reading; bytes that are a
+// nested_flatbuffer are written and read as the table that they hold. Where a
+// namespace has several aggregates, Decision, Decider, Handler and Category begin
+// with the name of the state that they are for. Enums and structs may come from
+// included files of the same namespace.
+//
+// [GenerateClients] hands the schemas to flatc for other languages, and
+// [Breaking] compares them with what is committed.
+//
 // The output depends on the schema's text, the flatc version and the generator
 // alone: not on time, paths, locale or environment. What the generator can't
 // do, or what would not compile, it refuses before it writes anything, with all

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,7 +44,7 @@ type unit struct {
 	flatcVersion string
 	bfbs         []byte // without comments: what is embedded and fingerprinted
 	fingerprint  uint64
-	low          []byte // flatc's Go
+	low          []File // flatc's Go, by file name
 
 	aggregates                     []*aggregate
 	parts, events, commands, views []*schema.Table
@@ -146,15 +147,9 @@ func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *st
 	if err != nil {
 		return nil, err
 	}
-	if err := stage.run(ctx, compiler, nil, "--go", "--gen-onefile", "--go-namespace", "fb", "-o", filepath.Join(dir, "go")); err != nil {
-		return nil, err
-	}
-	low, err := os.ReadFile(filepath.Join(dir, "go", trimExt(stage.name)+"_generated.go"))
+	low, err := lowLevel(ctx, compiler, stage, filepath.Join(dir, "go"))
 	if err != nil {
 		return nil, err
-	}
-	if low, err = flatc.TidyGo(low); err != nil {
-		return nil, stage.main.inDuplicates(err)
 	}
 	plain, err := schema.Parse(bfbs)
 	if err != nil {
@@ -173,11 +168,45 @@ func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *st
 	return u, nil
 }
 
+// lowLevel returns flatc's Go: fb.go of the schema, and a file for each that
+// declares something of the same namespace and is included.
+func lowLevel(ctx context.Context, compiler *flatc.Compiler, stage *stage, dir string) ([]File, error) {
+	var files []File
+	add := func(name, goName string) error {
+		// Each in a directory of its own: their base names may be the same.
+		out := filepath.Join(dir, goName)
+		if err := stage.runOn(ctx, compiler, nil, name, "--go", "--gen-onefile", "--go-namespace", "fb", "-o", out); err != nil {
+			return err
+		}
+		code, err := os.ReadFile(filepath.Join(out, trimExt(path.Base(name))+"_generated.go"))
+		if err != nil {
+			return err
+		}
+		if code, err = flatc.TidyGo(code); err != nil {
+			return stage.main.inDuplicates(err)
+		}
+		files = append(files, File{Path: goName, Content: code})
+		return nil
+	}
+	if err := add(stage.name, "fb.go"); err != nil {
+		return nil, err
+	}
+	for _, included := range stage.includes {
+		if !slices.ContainsFunc(stage.main.shared, func(d *decl) bool { return d.file == included.source.file }) {
+			continue
+		}
+		if err := add(included.name, "fb_"+strings.ReplaceAll(trimExt(included.name), "/", "_")+".go"); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
 // newUnit sorts the model by what things are for, each kind in the order of the
 // file, which is the order a reader of the schema expects.
 func newUnit(src *source, model *schema.Schema) *unit {
 	u := &unit{source: src, namespace: src.namespace, name: base(src.namespace)}
-	for _, d := range src.decls {
+	for _, d := range slices.Concat(src.decls, src.shared) {
 		switch d.kind {
 		case "table":
 			t, ok := model.Table(d.fullName())
@@ -244,7 +273,19 @@ func (u *unit) emit(out string) ([]File, error) {
 	files := []File{
 		{Path: filepath.Join(out, u.name+".bfbs"), Content: u.bfbs, source: u.source},
 		{Path: filepath.Join(out, u.name+".es.go"), Content: typed},
-		{Path: filepath.Join(out, "internal", "fb", "fb.go"), Content: u.low},
+	}
+	for _, low := range u.low {
+		files = append(files, File{Path: filepath.Join(out, "internal", "fb", low.Path), Content: low.Content})
+	}
+	// What was made of a file that is no longer included goes.
+	made, err := filepath.Glob(filepath.Join(out, "internal", "fb", "fb_*.go"))
+	if err != nil {
+		return nil, err
+	}
+	for _, old := range made {
+		if !slices.ContainsFunc(files, func(f File) bool { return f.Path == old }) {
+			files = append(files, File{Path: old})
+		}
 	}
 	// Without views, what an earlier version of the schema left behind goes.
 	var views []byte

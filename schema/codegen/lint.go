@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"go/token"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,7 @@ func lint(src *source) Problems {
 	for _, d := range src.decls {
 		l.decl(d)
 	}
+	l.includedDecls()
 	l.packageNames()
 	return l.problems.sorted()
 }
@@ -62,6 +64,22 @@ func (l *linter) namespaces() {
 		l.report(first.line, fmt.Sprintf("namespace %q is not in lower case", first.name), "it becomes a Go package and the topics of events: use a-z, 0-9, _ and dots")
 	case token.IsKeyword(name) || name == "main" || name == "internal" || name == "fb" || name == "es" || taken[name]:
 		l.report(first.line, fmt.Sprintf("namespace %s would make a Go package called %s", first.name, name), "choose another last component")
+	}
+}
+
+// includedDecls looks at the enums and structs of other files as if they were in
+// this one.
+func (l *linter) includedDecls() {
+	own := l.file
+	for _, d := range l.shared {
+		l.file = d.file
+		l.decl(d)
+	}
+	l.file = own
+	for _, d := range l.alongside {
+		if d.namespace != l.namespace {
+			l.problems = append(l.problems, Problem{d.file, d.line, fmt.Sprintf("%s %s is of another namespace than what %s takes from this file", d.kind, d.fullName(), l.file), "give each namespace a file of its own"})
+		}
 	}
 }
 
@@ -135,7 +153,7 @@ func (l *linter) fieldType(d *decl, f *fieldDecl) {
 	of, ok := l.find(d, f.typ)
 	switch {
 	case !ok:
-		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is not declared in this file", d.name, f.name, article(f.typ)), "types of other files and namespaces can't be used: declare it here")
+		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is not declared in this file", d.name, f.name, article(f.typ)), "of other files only enums and structs of this namespace can be used: declare it here")
 	case of.kind == "union":
 		l.unionField(d, f, of)
 	case of.kind == "table" && hasRole(of):
@@ -206,20 +224,27 @@ func (l *linter) accessors(methods *scope, d *decl, f *fieldDecl) []Problem {
 
 // packageNames reports what would be declared twice in one of the packages.
 func (l *linter) packageNames() {
+	low := &scope{what: "package fb"}
+	for _, d := range l.alongside {
+		l.lowNames(d, func(names ...string) {
+			for _, name := range names {
+				low.declare("", name, d.kind+" "+d.name+" of "+d.file, 0)
+			}
+		})
+	}
 	typed := &scope{what: "package " + base(l.namespace)}
 	views := &scope{what: "package " + base(l.namespace) + "view"}
-	low := &scope{what: "package fb"}
 	typed.declare("", "Schema", "the generated Schema", 0)
 	for _, prefix := range l.aggregatePrefixes() {
 		for _, name := range []string{prefix + "Category", prefix + "Decision", prefix + "Decider", prefix + "Handler", "New" + prefix + "Handler"} {
 			typed.declare("", name, "the generated "+name, 0)
 		}
 	}
-	for _, d := range l.decls {
+	for _, d := range slices.Concat(l.decls, l.shared) {
 		by := d.kind + " " + d.name
 		add := func(s *scope, names ...string) {
 			for _, name := range names {
-				if problems := s.declare(l.file, name, by, d.line); problems != nil {
+				if problems := s.declare(d.file, name, by, d.line); problems != nil {
 					l.problems = append(l.problems, problems...)
 					return
 				}

@@ -16,6 +16,12 @@ type source struct {
 	rpc       []located
 	decls     []*decl
 
+	// shared are the enums and structs of included files that belong to the
+	// same namespace, and so to the same Go package.
+	shared []*decl
+	// alongside is what else those files declare. flatc's Go has it, too.
+	alongside []*decl
+
 	byName map[string]*decl // by full name
 	lines  map[string]int   // by full name, those of fields too
 }
@@ -32,6 +38,7 @@ type decl struct {
 	kind      string // the keyword
 	name      string // without namespace
 	namespace string
+	file      string
 	line      int
 	base      string // of an enum, or of a union where it says so
 	attrs     map[string]string
@@ -84,6 +91,24 @@ func (s *source) index() {
 				s.lines[name+"."+f.name] = f.line
 			}
 		}
+	}
+}
+
+// share makes the enums and structs of an included file those of s, too, where
+// the file has the namespace of s.
+func (s *source) share(included *source) {
+	shared := len(s.shared)
+	var others []*decl
+	for _, d := range included.decls {
+		if _, ok := s.byName[d.fullName()]; ok || d.namespace != s.namespace || d.kind != "enum" && d.kind != "struct" {
+			others = append(others, d)
+			continue
+		}
+		s.shared = append(s.shared, d)
+		s.byName[d.fullName()] = d
+	}
+	if len(s.shared) > shared {
+		s.alongside = append(s.alongside, others...)
 	}
 }
 
@@ -186,7 +211,7 @@ func (p *sourceParser) block() {
 
 func (p *sourceParser) begin(keyword located) *decl {
 	name := p.next()
-	d := &decl{kind: keyword.name, name: name.name, namespace: p.namespace, line: name.line}
+	d := &decl{kind: keyword.name, name: name.name, namespace: p.namespace, file: p.file, line: name.line}
 	p.decls = append(p.decls, d)
 	return d
 }

@@ -41,8 +41,16 @@ type stage struct {
 	name   string            // of the schema in it
 	origin map[string]string // slash path below dir → path as the user knows it
 	main   *source
+	// includes are the files beside main and es.fbs, as they are read.
+	includes []staged
 
 	decls, fields int // of all files
+}
+
+// staged is an included file: its slash path below the stage, and what it says.
+type staged struct {
+	name   string
+	source *source
 }
 
 // newStage copies schemaPath, all it includes, and es.fbs into dir.
@@ -59,6 +67,9 @@ func newStage(dir, schemaPath string) (*stage, error) {
 	}
 	if err := s.add(schemaPath, s.name); err != nil {
 		return nil, err
+	}
+	for _, included := range s.includes {
+		s.main.share(included.source)
 	}
 	return s, nil
 }
@@ -92,6 +103,8 @@ func (s *stage) add(file, name string) error {
 	}
 	if s.main == nil {
 		s.main = src
+	} else {
+		s.includes = append(s.includes, staged{name, src})
 	}
 	for _, include := range src.includes {
 		if err := s.addIncluded(file, name, include); err != nil {
@@ -136,8 +149,13 @@ func (s *stage) write(name, origin, text string) error {
 
 // run has the compiler do what args say with the schema.
 func (s *stage) run(ctx context.Context, compiler *flatc.Compiler, warn io.Writer, args ...string) error {
+	return s.runOn(ctx, compiler, warn, s.name, args...)
+}
+
+// runOn has it do so with one of the files.
+func (s *stage) runOn(ctx context.Context, compiler *flatc.Compiler, warn io.Writer, name string, args ...string) error {
 	args = append([]string{"--require-explicit-ids", "-I", s.dir}, args...)
-	err := compiler.Run(ctx, s.dir, warn, append(args, s.name)...)
+	err := compiler.Run(ctx, s.dir, warn, append(args, name)...)
 	if refused := (*flatc.Error)(nil); errors.As(err, &refused) {
 		return &flatc.Error{Message: s.inOriginalPaths(refused.Message)}
 	}

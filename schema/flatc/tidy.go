@@ -61,7 +61,11 @@ func TidyGo(code []byte) ([]byte, error) {
 		return nil, &DuplicateError{Names: duplicates}
 	}
 	for _, i := range file.Imports {
-		if path, _ := strconv.Unquote(i.Path.Value); i.Name == nil && !used[path] {
+		name, _ := strconv.Unquote(i.Path.Value)
+		if i.Name != nil {
+			name = i.Name.Name
+		}
+		if !used[name] {
 			cuts = append(cuts, spanOf(fset, nil, i))
 		}
 	}

@@ -13,6 +13,7 @@ package ledger
 import (
 	"context"
 	_ "embed"
+	"iter"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -33,7 +34,7 @@ var bfbs []byte
 var Schema = schema.Sources{{Name: "ledger.fbs", BFBS: bfbs}}
 
 // fingerprint names the schema in the events that are built here.
-const fingerprint uint64 = 0x7f57b6e8f838b335
+const fingerprint uint64 = 0xae0f71889aa60f94
 
 // The types of the events, as records name them.
 const (
@@ -74,6 +75,25 @@ const TillCategory = "till"
 // Till is the state of one till.
 type Till struct {
 	Content int64
+}
+
+// Currency is the schema's enum shop.ledger.Currency.
+//
+// Where it is money.
+type Currency uint16
+
+const (
+	CurrencyEUR Currency = 0
+	CurrencyCHF Currency = 1
+)
+
+// String returns the name in the schema, or a number that has none.
+func (v Currency) String() string { return fb.Currency(v).String() }
+
+// Coin is the schema's struct shop.ledger.Coin, a plain value.
+type Coin struct {
+	Cents    uint32
+	Currency Currency
 }
 
 // Payment is the schema's union shop.ledger.Payment, as it is written: one of
@@ -515,10 +535,39 @@ func rootFilled(data []byte) (v Filled) {
 // Amount reads in place.
 func (r Filled) Amount() int64 { return r.t.Amount() }
 
+// Currency reads in place.
+func (r Filled) Currency() Currency { return Currency(r.t.Currency()) }
+
+// CoinsLen is the number of elements of Coins.
+func (r Filled) CoinsLen() int { return r.t.CoinsLength() }
+
+// CoinsAt is the element at i, from 0. It panics where there is none.
+func (r Filled) CoinsAt(i int) Coin {
+	if uint(i) >= uint(r.CoinsLen()) {
+		panic("Filled.Coins: index out of range")
+	}
+	var v fb.Coin
+	r.t.Coins(&v, i)
+	return readCoin(&v)
+}
+
+// Coins yields the elements in order.
+func (r Filled) Coins() iter.Seq[Coin] {
+	return func(yield func(Coin) bool) {
+		for i := range r.CoinsLen() {
+			if !yield(r.CoinsAt(i)) {
+				return
+			}
+		}
+	}
+}
+
 // FilledFields are the fields of Filled that may be left at zero. Empty strings
 // and slices are not stored.
 type FilledFields struct {
-	Amount int64
+	Amount   int64
+	Currency Currency // reads 1 where it was never written
+	Coins    []Coin
 }
 
 // NewFilled returns the event, ready to be appended.
@@ -532,8 +581,14 @@ func buildFilled(f FilledFields) []byte {
 }
 
 func writeFilled(b *flatbuffers.Builder, f FilledFields) flatbuffers.UOffsetT {
+	var off2 flatbuffers.UOffsetT
+	if len(f.Coins) > 0 {
+		off2 = writeCoinVector(b, f.Coins)
+	}
 	fb.FilledStart(b)
 	fb.FilledAddAmount(b, f.Amount)
+	fb.FilledAddCoins(b, off2)
+	fb.FilledAddCurrency(b, fb.Currency(f.Currency))
 	return fb.FilledEnd(b)
 }
 
@@ -659,6 +714,25 @@ func writeFill(b *flatbuffers.Builder, f FillFields) flatbuffers.UOffsetT {
 	fb.FillStart(b)
 	fb.FillAddAmount(b, f.Amount)
 	return fb.FillEnd(b)
+}
+
+func readCoin(r *fb.Coin) Coin {
+	return Coin{
+		Cents:    r.Cents(),
+		Currency: Currency(r.Currency()),
+	}
+}
+
+func writeCoin(b *flatbuffers.Builder, v Coin) flatbuffers.UOffsetT {
+	return fb.CreateCoin(b, v.Cents, fb.Currency(v.Currency))
+}
+
+func writeCoinVector(b *flatbuffers.Builder, v []Coin) flatbuffers.UOffsetT {
+	b.StartVector(8, len(v), 4)
+	for i := len(v) - 1; i >= 0; i-- {
+		writeCoin(b, v[i])
+	}
+	return b.EndVector(len(v))
 }
 
 func nestedSplit(b *flatbuffers.Builder, v *Split) flatbuffers.UOffsetT {

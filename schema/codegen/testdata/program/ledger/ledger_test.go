@@ -127,6 +127,14 @@ func TestConstructorsAllocateTheRecordOnly(t *testing.T) {
 	}
 }
 
+func TestTypesOfIncludedFiles(t *testing.T) {
+	coins := []ledger.Coin{{Cents: 50, Currency: ledger.CurrencyEUR}, {Cents: 20, Currency: ledger.CurrencyCHF}}
+	filled, ok := ledger.AsFilled(read(t, ledger.NewFilled(ledger.FilledFields{Currency: ledger.CurrencyEUR, Coins: coins})))
+	if got := slices.Collect(filled.Coins()); !ok || !slices.Equal(got, coins) || filled.Currency().String() != "EUR" {
+		t.Errorf("read %v of %v", got, filled.Currency())
+	}
+}
+
 type clerk struct{}
 
 func (clerk) DecideIssue(s *ledger.Invoice, c ledger.Issue, out *ledger.InvoiceDecision) error {

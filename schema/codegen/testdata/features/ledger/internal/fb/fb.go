@@ -669,11 +669,47 @@ func (rcv *Filled) Amount() int64 {
 	return 0
 }
 
+func (rcv *Filled) Currency() Currency {
+	o := flatbuffers.UOffsetT(rcv._tab.Offset(6))
+	if o != 0 {
+		return Currency(rcv._tab.GetUint16(o + rcv._tab.Pos))
+	}
+	return 1
+}
+
+func (rcv *Filled) Coins(obj *Coin, j int) bool {
+	o := flatbuffers.UOffsetT(rcv._tab.Offset(8))
+	if o != 0 {
+		x := rcv._tab.Vector(o)
+		x += flatbuffers.UOffsetT(j) * 8
+		obj.Init(rcv._tab.Bytes, x)
+		return true
+	}
+	return false
+}
+
+func (rcv *Filled) CoinsLength() int {
+	o := flatbuffers.UOffsetT(rcv._tab.Offset(8))
+	if o != 0 {
+		return rcv._tab.VectorLen(o)
+	}
+	return 0
+}
+
 func FilledStart(builder *flatbuffers.Builder) {
-	builder.StartObject(1)
+	builder.StartObject(3)
 }
 func FilledAddAmount(builder *flatbuffers.Builder, amount int64) {
 	builder.PrependInt64Slot(0, amount, 0)
+}
+func FilledAddCurrency(builder *flatbuffers.Builder, currency Currency) {
+	builder.PrependUint16Slot(1, uint16(currency), 1)
+}
+func FilledAddCoins(builder *flatbuffers.Builder, coins flatbuffers.UOffsetT) {
+	builder.PrependUOffsetTSlot(2, flatbuffers.UOffsetT(coins), 0)
+}
+func FilledStartCoinsVector(builder *flatbuffers.Builder, numElems int) flatbuffers.UOffsetT {
+	return builder.StartVector(8, numElems, 4)
 }
 func FilledEnd(builder *flatbuffers.Builder) flatbuffers.UOffsetT {
 	return builder.EndObject()
