@@ -150,3 +150,25 @@ func TestHelpNamesAllLanguages(t *testing.T) {
 		t.Errorf("status %d, %s", status, stderr)
 	}
 }
+
+func TestGenerateForOtherLanguages(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.declare("n:long (id: 0);", "")
+	out := filepath.Join(p.dir, "clients")
+	stdout, _ := p.generate("--lang", "ts,python", "-o", out)
+	for _, want := range []string{"/clients/python/x/Made.py\n", "/clients/ts/x/made.ts\n", "/clients/python/es/Event.py\n"} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("did not write %s", want)
+		}
+	}
+	if strings.Contains(stdout, ".go\n") {
+		t.Errorf("wrote Go, which was not asked for:\n%s", stdout)
+	}
+	if stdout, stderr := p.generate("--lang", "ts,python,go", "-o", out); !strings.Contains(stdout, "/clients/x/x.es.go\n") || strings.Contains(stdout, "python") {
+		t.Errorf("then Go wrote\n%s%s", stdout, stderr)
+	}
+	if status, stdout, stderr := es(t, "generate", p.schema, "--lang", "go,python,ts", "-o", out, "--check"); status != 0 {
+		t.Errorf("check: status %d\n%s%s", status, stdout, stderr)
+	}
+}
