@@ -79,7 +79,7 @@ func TestBadInput(t *testing.T) {
 			if !strings.Contains(message, path) && !strings.Contains(message, dir) {
 				t.Errorf("does not name the file: %.300s", message)
 			}
-			if took > 30*time.Second {
+			if took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 			t.Logf("%v: %.200s", took.Round(time.Millisecond), strings.TrimPrefix(message, dir))

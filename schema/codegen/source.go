@@ -115,10 +115,6 @@ func (s *source) share(included *source) {
 // find returns the declaration that a name means inside of d: FlatBuffers looks
 // in d's namespace, then in those around it.
 func (s *source) find(d *decl, name string) (*decl, bool) {
-	const deepest = 1 << 10 // as text: the names on the way are as long
-	if len(d.namespace) > deepest {
-		return nil, false
-	}
 	for space := d.namespace; ; {
 		full := name
 		if space != "" {

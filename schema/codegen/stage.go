@@ -23,6 +23,7 @@ const (
 	maxFiles    = 256
 	maxDecls    = 2_000
 	maxFields   = 20_000 // with values and members, of all declarations together
+	maxName     = 255    // bytes of a name, and of a namespace
 )
 
 // originally matches flatc's message about a type that was used and never
@@ -94,6 +95,9 @@ func (s *stage) add(file, name string) error {
 		// Not for us to explain: flatc reports what is wrong with it.
 		src = &source{file: file}
 	}
+	if problems := longNames(src); problems != nil {
+		return problems
+	}
 	s.decls += len(src.decls)
 	for _, d := range src.decls {
 		s.fields += len(d.fields)
@@ -112,6 +116,28 @@ func (s *stage) add(file, name string) error {
 		}
 	}
 	return nil
+}
+
+// longNames reports names that nobody writes, which cost flatc and its Go their
+// square.
+func longNames(src *source) Problems {
+	var problems Problems
+	look := func(name string, line int) {
+		if len(name) > maxName {
+			problems = append(problems, Problem{src.file, line, fmt.Sprintf("a name of %d bytes", len(name)), fmt.Sprintf("%d are the most", maxName)})
+		}
+	}
+	for _, space := range src.spaces {
+		look(space.name, space.line)
+	}
+	for _, d := range src.decls {
+		look(d.name, d.line)
+		for _, f := range d.fields {
+			look(f.name, f.line)
+			look(f.typ, f.line)
+		}
+	}
+	return problems.sorted()
 }
 
 func (s *stage) addIncluded(file, name string, include include) error {
