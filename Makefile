@@ -44,6 +44,10 @@ short: ## all tests without the race detector, the long ones shortened
 race: ## all tests with the race detector, long ones shortened, caches ignored
 	$(GO) test -race -short -count=1 -timeout $(TIMEOUT) ./...
 
+.PHONY: bench
+bench: ## measure against other encodings (docs/BENCHMARKS.md); wants an idle machine
+	$(GO) -C bench test -run '^$$' -bench . -benchmem -count 5 ./...
+
 .PHONY: seeded-bugs
 seeded-bugs: ## put known bugs into the journal, and fail unless its tests catch each
 	internal/journal/seededbugs.sh

@@ -34,7 +34,7 @@ var bfbs []byte
 var Schema = schema.Sources{{Name: "ledger.fbs", BFBS: bfbs}}
 
 // fingerprint names the schema in the events that are built here.
-const fingerprint uint64 = 0xae0f71889aa60f94
+const fingerprint uint64 = 0x8f8cba1383fc3755
 
 // The types of the events, as records name them.
 const (
