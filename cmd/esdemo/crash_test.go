@@ -70,6 +70,32 @@ func TestKillLosesNothing(t *testing.T) {
 	t.Logf("%d acknowledged commands survived %d kills", len(all), rounds)
 }
 
+// A server that is asked to end in the middle of a load publishes what it has
+// acknowledged before it lets its subscribers go.
+func TestTerminationLosesNoLiveEvent(t *testing.T) {
+	s := startServer(t, filepath.Join(t.TempDir(), "data"))
+	c, err := client.Dial(t.Context(), s.url, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	last := uint64(0)
+	live, err := c.SubscribeTopic(t.Context(), "es.event.", client.Prefix, func(m client.Live) { last = m.Position })
+	if err != nil {
+		t.Fatal(err)
+	}
+	acked := s.endDuringLoad(t, 0, 200, func() { _ = s.cmd.Process.Signal(syscall.SIGTERM) })
+	<-live.Done()
+	highest := uint64(0)
+	for _, a := range acked {
+		highest = max(highest, a.receipt.Position)
+	}
+	if last < highest {
+		t.Errorf("position %d was acknowledged, the last one received live is %d", highest, last)
+	}
+	s.awaitCleanEnd(t)
+}
+
 // served is a server in a process of its own.
 type served struct {
 	cmd    *exec.Cmd
@@ -123,15 +149,27 @@ func (s *served) interrupt(t *testing.T) {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	s.awaitCleanEnd(t)
+}
+
+func (s *served) awaitCleanEnd(t *testing.T) {
+	t.Helper()
 	<-s.ended
 	if err := s.cmd.Wait(); err != nil || !strings.Contains(s.stderr.String(), "closed cleanly") {
 		t.Errorf("the server ended with %v:\n%s", err, s.stderr)
 	}
 }
 
-// killDuringLoad lets clients credit accounts, and kills the server when some
-// number of commands was acknowledged and others are in flight.
+// killDuringLoad kills the server in the middle of a load.
 func (s *served) killDuringLoad(t *testing.T, round, after int) []acknowledged {
+	acked := s.endDuringLoad(t, round, after, func() { _ = s.cmd.Process.Kill() })
+	s.kill()
+	return acked
+}
+
+// endDuringLoad lets clients credit accounts, and calls end when some number of
+// commands was acknowledged and others are in flight.
+func (s *served) endDuringLoad(t *testing.T, round, after int, end func()) []acknowledged {
 	var mu sync.Mutex
 	var acked []acknowledged
 	var clients sync.WaitGroup
@@ -143,13 +181,12 @@ func (s *served) killDuringLoad(t *testing.T, round, after int) []acknowledged {
 				enough := len(acked) == after
 				mu.Unlock()
 				if enough {
-					_ = s.cmd.Process.Kill()
+					end()
 				}
 			}
 		})
 	}
 	clients.Wait()
-	s.kill()
 	return acked
 }
 

@@ -94,7 +94,9 @@ func (s *server) metricsHandler() http.Handler {
 // requests in flight end.
 func (s *server) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.bus.ServeWebSocket(ctx, s.ws) })
+	// The bus is closed as a whole, not its listener first: so subscribers get
+	// what was committed before they get their GOODBYE.
+	group.Go(func() error { return s.bus.ServeWebSocket(context.WithoutCancel(ctx), s.ws) })
 	group.Go(func() error {
 		if err := s.metrics.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -105,7 +107,7 @@ func (s *server) serve(ctx context.Context) error {
 		<-ctx.Done()
 		patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
 		defer cancel()
-		return s.metrics.Shutdown(patience)
+		return errors.Join(s.bus.Close(), s.metrics.Shutdown(patience))
 	})
 	return group.Wait()
 }

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -161,14 +162,17 @@ func (s *Subscription) signal() {
 	}
 }
 
-// end ends the subscription; the first error counts. What waits is dropped.
+// end ends the subscription; the first error counts. What waits is still
+// delivered when the server ended it, and dropped when the client did.
 func (s *Subscription) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return
 	}
-	s.ended, s.err, s.waiting = true, err, nil
+	if s.ended, s.err = true, err; !errors.Is(err, event.ErrUnavailable) {
+		s.waiting = nil
+	}
 	s.signal()
 }
 
