@@ -60,3 +60,46 @@ func TestCheckFindsDamage(t *testing.T) {
 		})
 	}
 }
+
+// A row that the disk has changed is not handed out, neither by its key nor by
+// an index.
+func TestDamagedRowsAreNotRead(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	e, err := Open(t.TempDir(), m, Options{Logger: quiet(), MapSize: 1 << 30}, items(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := m.addItem(t, stocked, item{SKU: "1", Amount: 5})
+	agree(t, e, m, last, "items")
+	row := item{SKU: "1", Amount: 5}.pack()
+	row[0]++
+	if err := e.env.Update(func(txn *lmdbenv.Txn) error {
+		return txn.Put(e.builds["items"][0].rows, encode([]Value{StringValue("1")}), row, 0)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.View(func(s *Snapshot) error {
+		v, err := s.View("items")
+		if err != nil {
+			return err
+		}
+		if row, _, err := v.Get(StringValue("1")); row != nil || !errors.As(err, new(*DamageError)) {
+			t.Errorf("by its key: %x, %v", row, err)
+		}
+		for _, index := range []string{"", v.of.indexes[1].Name} {
+			for row, err := range v.Scan(Range{Index: index}) {
+				if row != nil || !errors.As(err, new(*DamageError)) {
+					t.Errorf("by index %q: %x, %v", index, row, err)
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Rebuild(t.Context(), "items"); err != nil {
+		t.Fatal(err)
+	}
+	closeEngine(t, e)
+}

@@ -86,7 +86,8 @@ func (e *LayoutError) Error() string {
 	return fmt.Sprintf("view %q changed and is still version %q, give it another: %s", e.View, e.Version, strings.Join(changes, "; "))
 }
 
-// DamageError says where rows and index entries of a view disagree.
+// DamageError says where rows and index entries of a view disagree, or that a
+// row is not what was stored.
 type DamageError struct {
 	View string
 	// Index is the index's name, "" for the rows themselves.

@@ -103,6 +103,9 @@ func (v *View) scan(r Range, yield func(Row, error) bool) error {
 				return err
 			}
 		}
+		if err := v.sound(row.bytes); err != nil {
+			return err
+		}
 		if !yield(row, nil) {
 			return nil
 		}

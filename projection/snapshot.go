@@ -77,7 +77,23 @@ func (v *View) Get(pk Value) (row []byte, found bool, err error) {
 		return nil, false, err
 	}
 	v.key = appendValue(v.key[:0], pk)
-	return getKey(v.txn, v.build.rows, v.key)
+	row, found, err = getKey(v.txn, v.build.rows, v.key)
+	if found && err == nil {
+		err = v.sound(row)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return row, found, nil
+}
+
+// sound reports a row that is no FlatBuffer of the view's table: LMDB has no
+// checksums, and nobody may read or be sent what a disk made of a row.
+func (v *View) sound(row []byte) error {
+	if err := v.of.plan.VerifySizePrefixed(row); err != nil {
+		return v.damage("", "a stored row is no %s: %v", v.of.table, err)
+	}
+	return nil
 }
 
 // Len returns the number of rows.
