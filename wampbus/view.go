@@ -105,6 +105,13 @@ func (b *Bus) viewList(ctx context.Context, in *invocation, info projection.Info
 	if r.Limit == 0 {
 		r.Limit = defaultRows
 	}
+	// Room for the answer is set aside when there is one: a call that waits for
+	// the view must not keep others waiting for room.
+	if atLeast > 0 {
+		if err := b.at(ctx, in, info.Name, atLeast, wait, func(uint64, *projection.View) error { return nil }); err != nil {
+			return answer{}, err
+		}
+	}
 	if err := in.session.reserve(ctx, in.call, b.limits.Page); err != nil {
 		return answer{}, err
 	}
