@@ -29,11 +29,17 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 		return event.Receipt{}, err
 	}
 	for {
-		if err := s.recent.room(ctx, s.closing); err != nil {
+		if err := s.room(ctx); err != nil {
 			return event.Receipt{}, err
 		}
 		if err := s.facts(p); err != nil {
 			return event.Receipt{}, err
+		}
+		if seeded == bugConditionOutside {
+			alone := commit.Decide(s.recent.snapshot(), []*commit.Proposal{p}, s.committer.now(), commit.RandomEntropy).Outcomes[0]
+			if p.Conditions = nil; alone.Err != nil {
+				return event.Receipt{}, alone.Err
+			}
 		}
 		outcome, err := s.committer.submit(ctx, p)
 		if err != nil {
@@ -44,6 +50,17 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 			return outcome.Receipt, outcome.Err
 		}
 	}
+}
+
+// room waits until there is room in the tail. While log or index have no space
+// on the disk there is none: what is durable could not be taken up.
+func (s *Store) room(ctx context.Context) error {
+	for _, f := range []*follower{s.folder, s.indexer} {
+		if err := f.stuck(); err != nil {
+			return &event.UnavailableError{Message: "no space for the append", Cause: f.behind(err)}
+		}
+	}
+	return s.recent.room(ctx, s.closing)
 }
 
 // AppendByKey returns the receipt of the append with that key.
@@ -140,7 +157,8 @@ func (s *Store) firstMatch(t *tail, view indexView, none event.NoneMatch) (uint6
 	return t.Match(none.Query, none.After), nil
 }
 
-// confirm checks what the index says against the record.
+// confirm checks what the index says against the record. The log is never behind
+// the index.
 func (s *Store) confirm(at place, q event.Query) error {
 	return closedError(s.log.env.View(func(txn *lmdbenv.Txn) error {
 		e, err := logView{s.log, txn}.at(at)

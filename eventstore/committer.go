@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,13 +11,18 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/commit"
-	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/internal/journal"
 )
 
-// Bounds of one commit. A single append may be larger.
 const (
+	// maxBatchAppends and maxBatchBytes bound one commit. A single append may be
+	// larger.
 	maxBatchAppends = 4096
-	maxBatchBytes   = 16 << 20
+	maxBatchBytes   = 8 << 20
+	// maxLinger is how long a commit waits at most for the appenders that the
+	// one before it released: usually they come back at once, and one sync for
+	// all of them is better than two for two halves.
+	maxLinger = 100 * time.Microsecond
 )
 
 // committer commits one batch after the other. It has no goroutine of its own:
@@ -28,15 +34,22 @@ type committer struct {
 	stats   *stats
 	// persist makes a batch durable.
 	persist func([]event.Event) error
-	// committed is called after a batch became visible, and turnedReadOnly
-	// once, when the store takes no more.
-	committed      func()
+	// published is called with its bytes after a batch became visible, and
+	// turnedReadOnly once, when the store takes no more.
+	published      func(bytes int64)
 	turnedReadOnly func(error)
 	now            func() time.Time
 	entropy        commit.Entropy
 	maxQueued      int // bytes
+	maxBatch       int // bytes
 
 	failed atomic.Pointer[event.UnavailableError] // why the store is read-only
+
+	// expected is the number of waiting appends that end the next linger early,
+	// until its latest time. They belong to who leads.
+	expected int
+	until    time.Time
+	waiting  atomic.Int64 // length of queue
 
 	mu      sync.Mutex
 	queue   []*pending
@@ -92,6 +105,7 @@ func (c *committer) enqueue(w *pending) (lead bool, err error) {
 		return false, &event.UnavailableError{Message: "overloaded: too many bytes of appends are waiting for the disk, try again later"}
 	}
 	c.queue = append(c.queue, w)
+	c.waiting.Store(int64(len(c.queue)))
 	c.queued += size
 	lead, c.leading = !c.leading, true
 	return lead, nil
@@ -103,6 +117,7 @@ func (c *committer) abandon(ctx context.Context, w *pending) (commit.Outcome, er
 	defer c.mu.Unlock()
 	if !w.taken {
 		c.queue = slices.DeleteFunc(c.queue, func(other *pending) bool { return other == w })
+		c.waiting.Store(int64(len(c.queue)))
 		c.queued -= w.proposal.Size
 		return commit.Outcome{}, ctx.Err()
 	}
@@ -126,8 +141,13 @@ func (c *committer) lead() {
 // round commits one batch and reports whether another one waits. If not, the
 // next proposer leads.
 func (c *committer) round() (more bool) {
+	c.linger()
 	if batch := c.take(); len(batch) > 0 {
 		c.run(batch)
+		// Not all of those released or waiting: a group that waits for its own
+		// size breaks in two when one of it is late.
+		c.expected = (len(batch) + int(c.waiting.Load())) * 9 / 10
+		c.until = time.Now().Add(maxLinger)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -139,13 +159,22 @@ func (c *committer) round() (more bool) {
 	return false
 }
 
+// linger waits for those that the last commit released. It costs a lone
+// appender nothing: there is nobody else to expect. It yields instead of
+// sleeping, since timers are coarser than the whole wait.
+func (c *committer) linger() {
+	for c.waiting.Load() < int64(c.expected) && time.Now().Before(c.until) {
+		runtime.Gosched()
+	}
+}
+
 func (c *committer) take() (batch []*pending) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, bytes := 0, 0
 	for n < len(c.queue) && n < maxBatchAppends {
 		size := c.queue[n].proposal.Size
-		if n > 0 && bytes+size > maxBatchBytes {
+		if n > 0 && bytes+size > c.maxBatch {
 			break
 		}
 		c.queue[n].taken = true
@@ -154,6 +183,7 @@ func (c *committer) take() (batch []*pending) {
 	}
 	batch = slices.Clone(c.queue[:n])
 	c.queue = slices.Delete(c.queue, 0, n)
+	c.waiting.Store(int64(len(c.queue)))
 	c.queued -= bytes
 	return batch
 }
@@ -182,35 +212,50 @@ func (c *committer) commit(proposals []*commit.Proposal) (commit.Batch, error) {
 	if len(batch.Events) == 0 {
 		return batch, nil
 	}
+	if seeded == bugVisibleEarly {
+		c.publish(batch.Events)
+	}
 	start := time.Now()
 	if err := c.persist(batch.Events); err != nil {
 		return commit.Batch{}, c.fail(err)
 	}
-	c.stats.committed(&batch, time.Since(start))
-	c.recent.publish(batch.Events)
-	c.waiters.wake(batch.Events)
-	c.committed()
+	bytes := c.stats.committed(&batch, time.Since(start))
+	if seeded != bugVisibleEarly {
+		c.publish(batch.Events)
+	}
+	c.published(bytes)
 	return batch, nil
 }
 
-// fail judges a failed commit. When the disk was full nothing was written, and
-// the next append may go better. After anything else what LMDB or the disk
-// would do with another commit is not known, so there is none.
+func (c *committer) publish(events []event.Event) {
+	c.recent.publish(events)
+	c.waiters.wake(events)
+}
+
+// fail judges a failed commit. When nothing was written, because the log has no
+// space to make room in the journal, the next append may go better. After
+// anything else what the disk would do with another write is not known, so
+// there is none.
 func (c *committer) fail(err error) error {
-	var unknown *lmdbenv.CommitError
-	if !errors.As(err, &unknown) && lmdbenv.IsNoSpace(err) {
-		return &event.UnavailableError{Message: "no space for the append", Cause: err}
+	var refused *event.UnavailableError
+	if errors.As(err, &refused) {
+		return refused
 	}
-	c.readOnly("a commit to the log failed", err)
+	c.readOnly("a write to the journal failed", err)
 	return &event.UnavailableError{
-		Message: "a commit to the log failed: the store is read-only until it is opened again",
-		Unknown: errors.As(err, &unknown),
+		Message: "a write to the journal failed: the store is read-only until it is opened again",
+		Unknown: errors.Is(err, event.ErrOutcomeUnknown),
 		Cause:   err,
 	}
 }
 
-// readOnly refuses all further appends. The first reason stays.
+// readOnly refuses all further appends. The first reason stays. The outcome of
+// an append that is refused is known, also when that of the one that failed is
+// not.
 func (c *committer) readOnly(what string, err error) {
+	if failed := (*journal.FailedError)(nil); errors.As(err, &failed) {
+		err = failed.Err
+	}
 	failed := &event.UnavailableError{Message: "the store is read-only until it is opened again: " + what, Cause: err}
 	if c.failed.CompareAndSwap(nil, failed) {
 		c.turnedReadOnly(failed)

@@ -1,16 +1,18 @@
 // Package eventstore is the local store: a directory with a log of events in
-// LMDB, and an index over it.
+// LMDB, a journal before it and an index behind it.
 //
-// An append is durable when [Store.Append] returns: one fully synced transaction
-// holds the appends of all callers that came together. Nothing is visible to
-// anybody before. Positions and versions are dense and ids strictly increase,
-// in an order that every reader sees.
+// An append is durable when [Store.Append] returns: the appends of all callers
+// that came together are one frame of the journal, written and synced with one
+// barrier. Nothing is visible to anybody before. Positions and versions are
+// dense and ids strictly increase, in an order that every reader sees.
 //
-// The log is the truth. The index (streams, categories, types, tags, keys) is a
-// projection of it in an environment of its own, which follows by checkpoint
-// and is rebuilt from the log whenever the two do not fit together. What it has
-// not taken up yet is in the tail, in memory, so that reads always see
-// everything that was acknowledged.
+// The log is the truth. It follows the journal by a few hundred milliseconds,
+// and when the store is opened after a crash it takes up what the journal still
+// holds; a store that was closed has an empty journal. The index (streams,
+// categories, types, tags, keys) is a projection of the log in an environment
+// of its own, which follows by checkpoint and is rebuilt from the log whenever
+// the two do not fit together. What the two have not taken up yet is in the
+// tail, in memory, so that reads always see everything that was acknowledged.
 //
 // A record that fails its checksum, or is not what the index said it was, is
 // never handed out: the read fails with an [*event.CorruptError] that names the

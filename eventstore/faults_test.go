@@ -12,12 +12,16 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/eventstoretest"
+	"github.com/verbatim-es/verbatim/internal/journal"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
 func openFaulty(t *testing.T, dir string, o Options) *Store {
 	t.Helper()
 	o.Schemas = eventstoretest.Schema
+	if o.MaxJournal == 0 {
+		o.MaxJournal, o.MaxAppend = 2<<20, 512<<10
+	}
 	s, err := Open(dir, o)
 	if err != nil {
 		t.Fatal(err)
@@ -55,13 +59,13 @@ func TestFailedSyncTurnsTheStoreReadOnly(t *testing.T) {
 	s := openFaulty(t, t.TempDir(), Options{})
 	mustAppend(t, s, struck("ledger-1"))
 	s.committer.persist = func([]event.Event) error {
-		return &lmdbenv.CommitError{Err: syscall.EIO}
+		return &journal.FailedError{First: 2, Last: 2, Err: syscall.EIO}
 	}
 	_, err := s.Append(t.Context(), struck("ledger-1"))
 	if !errors.Is(err, event.ErrOutcomeUnknown) || !errors.Is(err, event.ErrUnavailable) {
 		t.Errorf("the append whose sync failed: %v", err)
 	}
-	s.committer.persist = s.log.commit
+	s.committer.persist = s.persist
 	_, err = s.Append(t.Context(), struck("ledger-1"))
 	if errors.Is(err, event.ErrOutcomeUnknown) || !errors.Is(err, event.ErrUnavailable) {
 		t.Errorf("the append after it: %v", err)
@@ -75,25 +79,40 @@ func TestFailedSyncTurnsTheStoreReadOnly(t *testing.T) {
 	}
 }
 
-func TestFullDiskIsAnOrdinaryError(t *testing.T) {
+// TestFullLogIsAnOrdinaryError fills the log. What the journal has taken by then
+// is there when the store is opened again with more room.
+func TestFullLogIsAnOrdinaryError(t *testing.T) {
 	t.Parallel()
-	s := openFaulty(t, t.TempDir(), Options{MapSize: 2 << 20})
+	dir := t.TempDir()
+	s, err := Open(dir, Options{Schemas: eventstoretest.Schema, MapSize: 2 << 20, MaxJournal: 8 << 20, MaxAppend: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
 	big := event.Append{Stream: "ledger-1", Events: []event.Proposed{eventstoretest.Noted("x", 1)}}
 	big.Events[0].Metadata = []event.Meta{{Key: "pad", Value: strings.Repeat("x", 100_000)}}
 	stored := uint64(0)
-	var err error
 	for ; err == nil; stored++ {
 		_, err = s.Append(t.Context(), big)
 	}
 	stored--
 	if !errors.Is(err, event.ErrUnavailable) || errors.Is(err, event.ErrOutcomeUnknown) || !lmdbenv.IsNoSpace(err) {
-		t.Errorf("a full map: %v", err)
+		t.Errorf("a full log: %v", err)
 	}
 	if reason := s.Stats().ReadOnly; reason != "" || stored < 5 {
 		t.Errorf("read-only after %d events: %q", stored, reason)
 	}
-	if got := mustAppend(t, s, struck("ledger-1")); got.First != stored+1 {
-		t.Errorf("a small append after a large one that had no room: %+v, %d are stored", got, stored)
+	if page, err := s.ReadPage(t.Context(), event.Selection{Category: "ledger"}, event.PageOptions{MaxBytes: 1 << 30}); err != nil || page.Count != int(stored) {
+		t.Errorf("read %d of %d events: %v", page.Count, stored, err)
+	}
+	if err := s.Close(); !lmdbenv.IsNoSpace(err) {
+		t.Errorf("close: %v", err)
+	}
+	if _, err := Open(dir, Options{MapSize: 2 << 20}); !lmdbenv.IsNoSpace(err) {
+		t.Errorf("open without room for what is in the journal: %v", err)
+	}
+	again := openFaulty(t, dir, Options{})
+	if got := mustAppend(t, again, struck("ledger-1")); got.First != stored+1 || got.Version != stored+1 {
+		t.Errorf("an append with more room: %+v, %d were stored", got, stored)
 	}
 }
 
@@ -105,7 +124,7 @@ func hold(s *Store) gate {
 	s.committer.persist = func(events []event.Event) error {
 		g.arrived <- struct{}{}
 		<-g.pass
-		return s.log.commit(events)
+		return s.persist(events)
 	}
 	return g
 }

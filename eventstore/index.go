@@ -59,13 +59,14 @@ func (x *index) reset(store event.ID) error {
 				return err
 			}
 		}
-		return txn.Put(x.env.Meta(), []byte(checkpointKey), checkpoint{store: store}.append(nil), 0)
+		return x.setCheckpoint(txn, checkpoint{store: store})
 	})
 }
 
 // apply takes up the events that follow the checkpoint, and moves it, in one
 // transaction.
 func (x *index) apply(store event.ID, events []event.Event) error {
+	to := checkpoint{store: store, place: placeOf(events[len(events)-1])}
 	return x.env.Update(func(txn *lmdbenv.Txn) error {
 		var w indexWriter
 		for _, e := range events {
@@ -73,9 +74,12 @@ func (x *index) apply(store event.ID, events []event.Event) error {
 				return fmt.Errorf("index position %d: %w", e.Position(), err)
 			}
 		}
-		to := checkpoint{store: store, place: placeOf(events[len(events)-1])}
-		return txn.Put(x.env.Meta(), []byte(checkpointKey), to.append(nil), 0)
+		return x.setCheckpoint(txn, to)
 	})
+}
+
+func (x *index) setCheckpoint(txn *lmdbenv.Txn, to checkpoint) error {
+	return txn.Put(x.env.Meta(), []byte(checkpointKey), to.append(nil), 0)
 }
 
 // indexWriter holds scratch space.

@@ -11,9 +11,11 @@ import (
 // The layout of a store's directory, format 1. Numbers are big endian, so that
 // LMDB's order of bytes is the order of numbers. No value is empty.
 //
-//	DIR/lock    owner's process id, locked while the store is open
-//	DIR/log/    LMDB environment of kind "verbatim.log"
-//	DIR/index/  LMDB environment of kind "verbatim.index"
+//	DIR/lock      owner's process id, locked while the store is open
+//	DIR/journal/  segments of package internal/journal, which describes them:
+//	              what the log has not taken up yet, nothing once closed
+//	DIR/log/      LMDB environment of kind "verbatim.log"
+//	DIR/index/    LMDB environment of kind "verbatim.index"
 //
 // Each environment has a database "meta": "kind" its kind, "format" its format
 // as 4 bytes.
@@ -45,9 +47,10 @@ const (
 	logKind   = "verbatim.log"
 	indexKind = "verbatim.index"
 
-	logDir   = "log"
-	indexDir = "index"
-	viewsDir = "views" // not of the store, but often beside it
+	journalDir = "journal"
+	logDir     = "log"
+	indexDir   = "index"
+	viewsDir   = "views" // not of the store, but often beside it
 
 	storeKey      = "store"
 	checkpointKey = "checkpoint"

@@ -20,7 +20,7 @@ type eventLog struct {
 	schemas   lmdbenv.DBI
 	store     event.ID
 	// last is the id of the last event, as of open and of this store's own
-	// commits. It is the committer's.
+	// commits. It is the folder's.
 	last event.ID
 }
 

@@ -71,7 +71,7 @@ type machine struct {
 }
 
 func (m *machine) open(t *rapid.T) {
-	store, err := eventstore.Open(m.dir, eventstore.Options{Schemas: eventstoretest.Schema})
+	store, err := eventstore.Open(m.dir, small())
 	if err != nil {
 		t.Fatal(err)
 	}

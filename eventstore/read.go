@@ -88,7 +88,8 @@ func (s *Store) await(ctx context.Context, sel event.Selection, o event.PageOpti
 
 // page reads one page, from one snapshot: the tail first, then the index, then
 // the log. The index is never behind the tail's base, and the log never behind
-// the tail's head, so the three overlap and nothing is in between.
+// the index, so the three overlap and nothing is in between. Log and index may
+// have more than the tail's head: it is where the page ends.
 func (s *Store) page(ctx context.Context, sel event.Selection, o event.PageOptions) (event.Page, error) {
 	if s.isClosing() {
 		return event.Page{}, errClosed()
@@ -190,7 +191,7 @@ func (r *pageReader) after(index indexView) (uint64, error) {
 	case id.IsZero():
 		return r.sel.After, nil
 	}
-	position, ok, err := r.log.after(id, inclusive)
+	position, ok, err := r.afterID(id, inclusive)
 	if err != nil {
 		return 0, err
 	}
@@ -205,6 +206,20 @@ func (r *pageReader) after(index indexView) (uint64, error) {
 		position = r.page.Head
 	}
 	return min(position, r.page.Head), nil
+}
+
+// afterID returns the position behind which the events with an id of at least
+// id begin, and false when there are none. The tail knows unless they begin
+// before it; then the log does.
+func (r *pageReader) afterID(id event.ID, inclusive bool) (position uint64, ok bool, err error) {
+	position, ok = r.tail.after(id, inclusive)
+	if ok && position > r.tail.base || !ok && r.tail.base < r.page.Head {
+		return position, ok, nil
+	}
+	if logged, found, err := r.log.after(id, inclusive); err != nil || found {
+		return logged, found, err
+	}
+	return position, ok, nil
 }
 
 // beforeVersion returns a position behind which FromVersion is, or will be, and

@@ -25,9 +25,10 @@ var BatchBuckets = [...]uint64{1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5
 // otherwise.
 type Stats struct {
 	Store event.ID
-	// Head is the position of the last event, IndexPosition what the index has
-	// taken up.
-	Head, IndexPosition uint64
+	// Head is the position of the last event, LogPosition what the log has taken
+	// up from the journal, and IndexPosition what the index has taken up from the
+	// log.
+	Head, LogPosition, IndexPosition uint64
 	// Commits that made something durable, with the events and record bytes in
 	// them.
 	Commits, Events, RecordBytes uint64
@@ -46,6 +47,11 @@ type Stats struct {
 	TailEvents, TailBytes uint64
 	QueuedAppends         int
 	Waiters               int
+	// JournalFrames and JournalBytes were written to the journal, each frame a
+	// commit. It has JournalSegments files, of which JournalFree hold nothing
+	// that the log has not taken up.
+	JournalFrames, JournalBytes  uint64
+	JournalSegments, JournalFree int
 	// LogBytes and IndexBytes are the sizes of the data files, 0 once closed.
 	LogBytes, IndexBytes int64
 	// ReadOnly is why the store takes no appends any more, "" if it does.
@@ -59,7 +65,11 @@ func (s *Store) Stats() Stats {
 	t := s.recent.snapshot()
 	out.Store = s.log.store
 	out.Head = t.head.position
+	out.LogPosition = s.folder.position()
 	out.IndexPosition = s.indexer.position()
+	j := s.journal.Stats()
+	out.JournalFrames, out.JournalBytes = j.Frames, j.Bytes
+	out.JournalSegments, out.JournalFree = j.Segments, j.Free
 	out.TailEvents = t.head.position - t.base
 	out.TailBytes = uint64(t.bytes)
 	out.QueuedAppends = s.committer.queueLen()
@@ -98,20 +108,23 @@ func (s *stats) decided(b *commit.Batch) {
 	}
 }
 
-func (s *stats) committed(b *commit.Batch, took time.Duration) {
+// committed returns the bytes of the batch.
+func (s *stats) committed(b *commit.Batch, took time.Duration) (bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now.Commits++
 	s.now.Events += uint64(len(b.Events))
 	for _, e := range b.Events {
-		s.now.RecordBytes += uint64(len(e.Record()))
+		bytes += int64(len(e.Record()))
 		if e.BatchSeq() == 0 {
 			s.now.Appends++
 		}
 	}
+	s.now.RecordBytes += uint64(bytes)
 	s.now.CommitTime += took
 	s.now.CommitDurations[bucket(CommitBuckets[:], took)]++
 	s.now.BatchEvents[bucket(BatchBuckets[:], uint64(len(b.Events)))]++
+	return bytes
 }
 
 // bucket returns the index of the first bound that is not below v.

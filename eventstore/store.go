@@ -13,6 +13,7 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/commit"
+	"github.com/verbatim-es/verbatim/internal/journal"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 	"github.com/verbatim-es/verbatim/internal/registry"
 	"github.com/verbatim-es/verbatim/schema"
@@ -33,30 +34,39 @@ type Options struct {
 	// [event.MaxRecord].
 	MaxRecord int
 	// MaxAppend is the largest sum of an append's records in bytes, by default
-	// 64 MiB, and MaxAppendEvents the most events it may have, by default 65536.
+	// [event.MaxRecord], and MaxAppendEvents the most events it may have, by
+	// default 65536.
 	MaxAppend, MaxAppendEvents int
+	// MaxJournal is how many bytes of disk the journal may take, by default 256
+	// MiB, and with it how much there may be to fold when the store is opened
+	// after a crash. It must have room for two appends of MaxAppend. A new store
+	// begins with two segments, an eighth of it or as much as MaxAppend needs.
+	MaxJournal int
 	// MaxQueue is how many bytes of appends may wait for the disk, by default
 	// 64 MiB; more are refused. MaxTail is how many bytes of events may be in
-	// memory because the index has not taken them up, by default 64 MiB;
+	// memory because log and index have not taken them up, by default 64 MiB;
 	// appends wait when they are more.
 	MaxQueue, MaxTail int
 	// MapSize is the largest size that the log, or the index, may ever reach;
 	// by default 1 TiB. It is address space, not memory or disk.
 	MapSize int64
-	// Logger gets what an operator should know: an index rebuilt, a clock that
-	// went back, a store that turned read-only. Nil means nothing.
+	// Logger gets what an operator should know: events recovered after a crash,
+	// an index rebuilt, a store that turned read-only. Nil means nothing.
 	Logger *slog.Logger
+
+	hooks hooks
 }
 
 const (
-	defaultMaxAppend       = 64 << 20
+	defaultMaxAppend       = event.MaxRecord
 	defaultMaxAppendEvents = 1 << 16
+	defaultMaxJournal      = 256 << 20
 	defaultMaxQueue        = 64 << 20
 	defaultMaxTail         = 64 << 20
 )
 
 func (o *Options) complete() error {
-	for name, v := range map[string]int{"MaxRecord": o.MaxRecord, "MaxAppend": o.MaxAppend, "MaxAppendEvents": o.MaxAppendEvents, "MaxQueue": o.MaxQueue, "MaxTail": o.MaxTail} {
+	for name, v := range map[string]int{"MaxRecord": o.MaxRecord, "MaxAppend": o.MaxAppend, "MaxAppendEvents": o.MaxAppendEvents, "MaxJournal": o.MaxJournal, "MaxQueue": o.MaxQueue, "MaxTail": o.MaxTail} {
 		if v < 0 {
 			return fmt.Errorf("event store: Options.%s is %d, it must not be negative", name, v)
 		}
@@ -69,7 +79,7 @@ func (o *Options) complete() error {
 		otherwise int
 	}{
 		{&o.MaxRecord, event.MaxRecord}, {&o.MaxAppend, defaultMaxAppend}, {&o.MaxAppendEvents, defaultMaxAppendEvents},
-		{&o.MaxQueue, defaultMaxQueue}, {&o.MaxTail, defaultMaxTail},
+		{&o.MaxJournal, defaultMaxJournal}, {&o.MaxQueue, defaultMaxQueue}, {&o.MaxTail, defaultMaxTail},
 	} {
 		if *d.v == 0 {
 			*d.v = d.otherwise
@@ -78,13 +88,26 @@ func (o *Options) complete() error {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if segment, segments := o.journalShape(); segments < 2 {
+		return fmt.Errorf("event store: Options.MaxJournal is %d, with appends of %d bytes it must be at least %d", o.MaxJournal, o.MaxAppend, 2*segment)
+	}
 	return nil
+}
+
+// journalShape is the size of the journal's segments, and how many there may
+// be. The largest append fits into one, in blocks of 4 KiB, the first of which
+// is the segment's own and part of the second the frame's.
+func (o *Options) journalShape() (segment int64, segments int) {
+	const block = 4096
+	segment = max(int64(o.MaxAppend+3*block-1), int64(o.MaxJournal/16)) / block * block
+	return segment, int(int64(o.MaxJournal) / segment)
 }
 
 // Store is an open event store. Its methods are safe for concurrent use.
 type Store struct {
 	dir       string
 	lock      *lmdbenv.Lock
+	journal   *journal.Journal
 	log       *eventLog
 	index     *index
 	registry  *registry.Registry
@@ -92,9 +115,12 @@ type Store struct {
 	recent    *recent
 	waiters   *waiters
 	committer *committer
-	indexer   *indexer
+	folder    *follower // of the journal, by the log
+	indexer   *follower // of the log, by the index
 	stats     *stats
 	logger    *slog.Logger
+	hooks     *hooks
+	records   [][]byte // scratch space of persist
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -112,8 +138,11 @@ var (
 // with [ErrNotStore] and is left as it is, a store of a newer format with
 // [ErrNewerFormat].
 //
-// An index that is behind, or does not belong to the log, follows before Open
-// returns; that takes as long as there are events to take up.
+// What a crash left in the journal is folded into the log before Open returns,
+// and reported to the logger. A journal that is damaged, or not of this store,
+// fails Open: nothing is given up without being told to. An index that is
+// behind, or does not belong to the log, follows; that takes as long as there
+// are events to take up.
 func Open(dir string, o Options) (*Store, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
@@ -175,8 +204,8 @@ func checkNew(dir string) error {
 			if err == nil && !slices.ContainsFunc(inside, func(e os.DirEntry) bool { return !strings.HasSuffix(e.Name(), ".mdb") }) {
 				continue // LMDB's data, without any, and its lock
 			}
-		case indexDir, viewsDir:
-			return fmt.Errorf("%w: the log in %q is gone, but what followed it is in %q: restore the log from a backup, or give a new directory",
+		case journalDir, indexDir, viewsDir:
+			return fmt.Errorf("%w: the log in %q is gone, but what belongs to it is in %q: restore the log from a backup, or give a new directory",
 				ErrNotStore, filepath.Join(dir, logDir), entry.Name())
 		}
 		return fmt.Errorf("%w: directory %q is not empty and has no log in it: give a new or an empty one", ErrNotStore, dir)
@@ -185,14 +214,14 @@ func checkNew(dir string) error {
 }
 
 func open(dir string, o Options) (_ *Store, err error) {
-	s := &Store{dir: dir, logger: o.Logger, stats: new(stats), closing: make(chan struct{})}
+	s := &Store{dir: dir, logger: o.Logger, stats: new(stats), closing: make(chan struct{}), hooks: &o.hooks}
 	s.limits = commit.Limits{Record: o.MaxRecord, Append: o.MaxAppend, Events: o.MaxAppendEvents}
 	if s.log, err = openLog(filepath.Join(dir, logDir), o.MapSize); err != nil {
 		return nil, openError(dir, err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.closeEnvs())
+			err = errors.Join(err, s.closeFiles())
 		}
 	}()
 	if s.registry, err = s.log.openRegistry(o.Schemas, o.Compatibility); err != nil {
@@ -200,6 +229,9 @@ func open(dir string, o Options) (_ *Store, err error) {
 	}
 	head, err := s.log.head()
 	if err != nil {
+		return nil, fmt.Errorf("open event store %q: %w", dir, err)
+	}
+	if head, err = s.openJournal(head, &o); err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
 	}
 	if err := s.openIndex(o.MapSize, head); err != nil {
@@ -239,13 +271,51 @@ func (s *Store) start(head place, o Options) {
 	s.waiters = newWaiters()
 	s.committer = &committer{
 		recent: s.recent, waiters: s.waiters, stats: s.stats,
-		persist: s.log.commit, now: time.Now, entropy: commit.RandomEntropy, maxQueued: o.MaxQueue,
+		persist: s.persist, now: time.Now, entropy: commit.RandomEntropy,
+		maxQueued: o.MaxQueue, maxBatch: int(min(maxBatchBytes, s.journal.MaxPayload())),
 		turnedReadOnly: func(err error) { s.logger.Error("the store is read-only", "dir", s.dir, "error", err) },
 	}
 	s.committer.idle.L = &s.committer.mu
-	s.indexer = newIndexer(s.index, s.log.store, head, s.recent, func(err error) { s.committer.readOnly("the index can't follow", err) })
-	s.committer.committed = s.indexer.kick
-	go s.indexer.run()
+	fatal := func(err error) { s.committer.readOnly("what was appended can't be taken up", err) }
+	s.indexer = (&follower{
+		name: "index", recent: s.recent, limit: s.logPosition, interval: indexInterval, early: min(indexBytes, int64(o.MaxTail)/2),
+		apply: s.applyToIndex, applied: s.indexed, fatal: fatal,
+	})
+	s.folder = (&follower{
+		name: "log", recent: s.recent, limit: s.headPosition, interval: foldInterval, early: min(foldBytes, int64(o.MaxTail)/4, int64(o.MaxJournal)/4),
+		apply: s.fold, applied: s.folded, fatal: fatal,
+	})
+	s.committer.published = func(bytes int64) {
+		_ = s.hooks.reach(pointPublished) // can't fail
+		s.folder.grew(bytes)
+	}
+	s.indexer.start(head.position)
+	s.folder.start(head.position)
+}
+
+func (s *Store) headPosition() uint64 { return s.recent.snapshot().head.position }
+
+// logPosition is how far the index may follow: it is never ahead of the log.
+func (s *Store) logPosition() uint64 {
+	if seeded == bugIndexAheadOfLog {
+		return s.headPosition()
+	}
+	return s.folder.position()
+}
+
+func (s *Store) applyToIndex(events []event.Event) error {
+	if seeded == bugCheckpointFirst {
+		to := checkpoint{store: s.log.store, place: placeOf(events[len(events)-1])}
+		if err := s.index.env.Update(func(txn *lmdbenv.Txn) error { return s.index.setCheckpoint(txn, to) }); err != nil {
+			return err
+		}
+	}
+	return s.hooks.around(pointIndex, pointIndexed, func() error { return s.index.apply(s.log.store, events) })
+}
+
+func (s *Store) indexed(last uint64, _ int64) {
+	s.recent.trim(last)
+	_ = s.hooks.reach(pointTrimmed) // can't fail
 }
 
 // StoreID identifies the store: positions mean something only within it.
@@ -255,22 +325,26 @@ func (s *Store) StoreID() event.ID { return s.log.store }
 func (s *Store) Dir() string { return s.dir }
 
 // Close refuses new appends, finishes those it has accepted, ends all reads
-// that wait, brings the index up to the head and gives the directory up. Reads
-// in flight are finished first; later ones fail with an
-// [*event.UnavailableError]. Further calls return what the first one did.
+// that wait, brings log and index up to the head, empties the journal and gives
+// the directory up. Reads in flight are finished first; later ones fail with an
+// [*event.UnavailableError]. Further calls return what the first one did. When
+// it fails nothing is lost: the next Open finds it in the journal.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
 		s.committer.close()
 		s.waiters.close()
-		s.closeErr = errors.Join(s.indexer.close(), s.closeEnvs(), s.lock.Unlock())
+		s.closeErr = errors.Join(s.folder.close(), s.indexer.close(), s.hooks.reach(pointEmptied), s.closeFiles(), s.lock.Unlock())
 	})
 	return s.closeErr
 }
 
-func (s *Store) closeEnvs() (err error) {
+func (s *Store) closeFiles() (err error) {
+	if s.journal != nil {
+		err = s.journal.Close()
+	}
 	if s.index != nil {
-		err = s.index.env.Close()
+		err = errors.Join(err, s.index.env.Close())
 	}
 	return errors.Join(err, s.log.env.Close())
 }

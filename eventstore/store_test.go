@@ -14,11 +14,16 @@ import (
 	"github.com/verbatim-es/verbatim/eventstoretest"
 )
 
+// small options make a store with a small journal, which is faster to make.
+func small() eventstore.Options {
+	return eventstore.Options{Schemas: eventstoretest.Schema, MaxJournal: 2 << 20, MaxAppend: 512 << 10}
+}
+
 // open opens a store that is verified and closed at the end of the test,
 // whatever the test did with it.
 func open(t *testing.T, dir string) *eventstore.Store {
 	t.Helper()
-	store, err := eventstore.Open(dir, eventstore.Options{Schemas: eventstoretest.Schema})
+	store, err := eventstore.Open(dir, small())
 	if err != nil {
 		t.Fatal(err)
 	}

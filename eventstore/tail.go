@@ -194,6 +194,20 @@ func (t *tail) at(position uint64) event.Event {
 	return c.all()[position-c.base-1]
 }
 
+// after is [logView.after] for the events of the tail.
+func (t *tail) after(id event.ID, inclusive bool) (position uint64, ok bool) {
+	n := int(t.head.position - t.base)
+	i := sort.Search(n, func(i int) bool { return t.at(t.base+1+uint64(i)).ID().Compare(id) >= 0 })
+	if i == n {
+		return 0, false
+	}
+	position = t.base + 1 + uint64(i)
+	if !inclusive && t.at(position).ID() == id {
+		return position, true
+	}
+	return position - 1, true
+}
+
 // chunkOf returns the index of the chunk that holds the position.
 func (t *tail) chunkOf(position uint64) int {
 	return sort.Search(len(t.chunks), func(i int) bool { return t.chunks[i].base >= position }) - 1

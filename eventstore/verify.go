@@ -63,8 +63,10 @@ func (r *Report) add(position uint64, message string, args ...any) {
 func (s *Store) Verify(ctx context.Context) (Report, error) {
 	v := &verifier{store: s, head: s.recent.snapshot().head, streams: make(map[string]uint64)}
 	v.report.Store = s.log.store
-	if err := s.indexer.await(ctx, v.head.position); err != nil {
-		return v.report, err
+	for _, f := range []*follower{s.folder, s.indexer} {
+		if err := f.await(ctx, v.head.position); err != nil {
+			return v.report, err
+		}
 	}
 	entries, err := v.indexEntries()
 	if err != nil {

@@ -1,0 +1,5 @@
+//go:build bug_checkpoint_before_data
+
+package eventstore
+
+const seeded = bugCheckpointFirst

@@ -1,0 +1,5 @@
+//go:build bug_condition_outside_order
+
+package eventstore
+
+const seeded = bugConditionOutside

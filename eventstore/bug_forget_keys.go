@@ -1,0 +1,5 @@
+//go:build bug_forget_keys
+
+package eventstore
+
+const seeded = bugForgetKeys

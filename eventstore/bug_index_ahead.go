@@ -1,0 +1,5 @@
+//go:build bug_index_ahead
+
+package eventstore
+
+const seeded = bugIndexAheadOfLog

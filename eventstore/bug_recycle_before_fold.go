@@ -1,0 +1,5 @@
+//go:build bug_recycle_before_fold
+
+package eventstore
+
+const seeded = bugRecycleEarly

@@ -1,0 +1,5 @@
+//go:build bug_skip_unfolded
+
+package eventstore
+
+const seeded = bugSkipUnfolded

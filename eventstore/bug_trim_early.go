@@ -1,0 +1,5 @@
+//go:build bug_trim_early
+
+package eventstore
+
+const seeded = bugTrimEarly

@@ -1,0 +1,240 @@
+package eventstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+const (
+	// foldInterval is how far the log is behind the journal at most, while the
+	// disk keeps up; foldBytes of records end the wait early. Short ones cost
+	// throughput: every transaction is two barriers.
+	foldInterval = 200 * time.Millisecond
+	foldBytes    = 8 << 20
+	// indexInterval and indexBytes are the same for the index. Its pages are
+	// scattered, so that many events share each that is written.
+	indexInterval = 500 * time.Millisecond
+	indexBytes    = 16 << 20
+	// applyEvents and applyBytes are where a transaction ends, at the end of an
+	// append.
+	applyEvents = 50_000
+	applyBytes  = 64 << 20
+)
+
+// follower keeps an environment following the tail: the log first, and the
+// index behind it. It applies batches of whole appends, each in one synced
+// transaction together with the checkpoint. When there is nothing to follow it
+// does nothing.
+type follower struct {
+	name   string // of what follows, in errors
+	recent *recent
+	// limit is the position up to which it may follow.
+	limit func() uint64
+	// apply takes events up, durably; applied is called afterwards with their
+	// last position and their bytes.
+	apply    func([]event.Event) error
+	applied  func(position uint64, bytes int64)
+	fatal    func(error) // it can't follow any more
+	interval time.Duration
+	early    int64 // bytes to follow that end the wait early
+
+	backlog atomic.Int64 // bytes
+	kicked  chan struct{}
+	full    chan struct{}
+	closing chan struct{}
+	done    chan struct{}
+
+	mu      sync.Mutex
+	at      uint64        // checkpoint
+	moved   chan struct{} // closed, and replaced, by every attempt to move it
+	lastErr error         // of the last attempt
+	broken  bool
+}
+
+// start completes f, which is at a position, and has it follow from there.
+func (f *follower) start(at uint64) *follower {
+	f.at = at
+	f.kicked, f.full = make(chan struct{}, 1), make(chan struct{}, 1)
+	f.closing, f.done = make(chan struct{}), make(chan struct{})
+	f.moved = make(chan struct{})
+	go f.run()
+	return f
+}
+
+// grew says that there is more to follow. It never blocks.
+func (f *follower) grew(bytes int64) {
+	signal(f.kicked)
+	if f.backlog.Add(bytes) >= f.early {
+		signal(f.full)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+func (f *follower) position() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at
+}
+
+// run follows until close, and then up to the limit.
+func (f *follower) run() {
+	defer close(f.done)
+	timer := time.NewTimer(f.interval)
+	defer timer.Stop()
+	for {
+		select {
+		case <-f.closing:
+			f.flush()
+			return
+		case <-f.kicked:
+		}
+		timer.Reset(f.interval)
+		select {
+		case <-f.closing:
+		case <-f.full:
+		case <-timer.C:
+		}
+		if f.flush(); f.stuck() != nil {
+			signal(f.kicked) // a full disk: once more, later
+		}
+	}
+}
+
+// stuck returns what keeps it from following, nil when nothing does.
+func (f *follower) stuck() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lastErr == nil || f.broken {
+		return nil
+	}
+	return f.lastErr
+}
+
+// flush follows up to what is the limit when it begins.
+func (f *follower) flush() {
+	limit := f.limit()
+	t := f.recent.snapshot()
+	for {
+		f.mu.Lock()
+		at, broken := f.at, f.broken
+		f.mu.Unlock()
+		if broken || at >= limit {
+			return
+		}
+		events, bytes := t.batch(at, limit)
+		last := events[len(events)-1].Position()
+		if seeded == bugTrimEarly {
+			f.recent.trim(last)
+		}
+		err := f.apply(events)
+		f.attempted(last, err)
+		if err != nil {
+			return
+		}
+		f.backlog.Add(-bytes)
+		f.applied(last, bytes)
+	}
+}
+
+// attempted notes the outcome of a transaction.
+func (f *follower) attempted(last uint64, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch f.lastErr = err; {
+	case err == nil:
+		f.at = last
+	case !lmdbenv.IsNoSpace(err) || errors.As(err, new(*lmdbenv.CommitError)):
+		f.broken = true
+		f.fatal(fmt.Errorf("write the %s: %w", f.name, err))
+	}
+	close(f.moved)
+	f.moved = make(chan struct{})
+}
+
+// attempt returns a channel that the next attempt to move closes.
+func (f *follower) attempt() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.moved
+}
+
+// hurry has it follow without delay. It fails when the last attempt did.
+func (f *follower) hurry() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lastErr != nil {
+		return f.behind(f.lastErr)
+	}
+	signal(f.kicked)
+	signal(f.full)
+	return nil
+}
+
+// await has it follow up to a position without delay, and waits for it.
+func (f *follower) await(ctx context.Context, position uint64) error {
+	for {
+		moved := f.attempt()
+		if f.position() >= position {
+			return nil
+		}
+		if err := f.hurry(); err != nil {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-f.done:
+			return errClosed()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *follower) behind(err error) error {
+	return fmt.Errorf("the %s stays behind: %w", f.name, err)
+}
+
+// close waits until it has reached the limit.
+func (f *follower) close() error {
+	close(f.closing)
+	<-f.done
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lastErr != nil {
+		return fmt.Errorf("%w; it follows when the store is opened again", f.behind(f.lastErr))
+	}
+	return nil
+}
+
+// batch returns the events of (after, limit], both between appends, or the
+// first of them: whole appends, for one transaction.
+func (t *tail) batch(after, limit uint64) (events []event.Event, bytes int64) {
+	for _, c := range t.chunks[t.chunkOf(after+1):] {
+		if c.base >= limit {
+			break
+		}
+		all := c.all()
+		all = all[max(after, c.base)-c.base : min(limit-c.base, uint64(len(all)))]
+		for _, e := range all {
+			if e.BatchSeq() == 0 && (bytes >= applyBytes || len(events) >= applyEvents) {
+				return events, bytes
+			}
+			events = append(events, e)
+			bytes += int64(len(e.Record()))
+		}
+	}
+	return events, bytes
+}

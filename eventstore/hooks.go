@@ -1,0 +1,49 @@
+package eventstore
+
+import "github.com/verbatim-es/verbatim/internal/journal"
+
+// hooks let a test take part where a crash or a failing disk matters. The zero
+// value does nothing.
+type hooks struct {
+	// fs takes the place of the disk that the journal is on.
+	fs journal.FS
+	// at is called at every point, from the goroutine that is there. What it
+	// returns at one that can fail is taken for the disk's answer.
+	at func(point) error
+}
+
+// point is a place on an event's way to the disk.
+type point string
+
+const (
+	pointPersist   point = "persist"   // can fail: before the journal's write
+	pointPersisted point = "persisted" // can fail: durable, not yet visible
+	pointPublished point = "published" // visible, not yet acknowledged
+	pointFold      point = "fold"      // can fail: before a transaction of the log
+	pointFolded    point = "folded"    // can fail: after it, before the journal is recycled
+	pointRecycled  point = "recycled"
+	pointIndex     point = "index"   // can fail: before a transaction of the index
+	pointIndexed   point = "indexed" // can fail: after it, before the tail is trimmed
+	pointTrimmed   point = "trimmed"
+	pointOpened    point = "opened"  // the journal was read, nothing of it folded
+	pointCaughtUp  point = "caught"  // the log has caught up, the index has not
+	pointEmptied   point = "emptied" // log and index are at the head, the journal is still open
+)
+
+func (h *hooks) reach(p point) error {
+	if h.at == nil {
+		return nil
+	}
+	return h.at(p)
+}
+
+// around does what is between two points, unless the first fails.
+func (h *hooks) around(before, after point, do func() error) error {
+	if err := h.reach(before); err != nil {
+		return err
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	return h.reach(after)
+}
