@@ -14,12 +14,13 @@ type Disk struct {
 	Cached bool
 }
 
-// MakeDir makes dir with mode 0700 and syncs the parents of what it made.
+// MakeDir makes dir with mode 0700, and syncs its parent, also when it exists:
+// whoever made it may not have come to that.
 func (d Disk) MakeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		switch {
 		case errors.Is(err, os.ErrExist):
-			return nil
+			return d.SyncDir(filepath.Dir(dir))
 		case !errors.Is(err, os.ErrNotExist):
 			return err
 		}

@@ -196,7 +196,12 @@ func openSegments(fs FS, dir string) ([]*segment, error) {
 			s.header = h
 		}
 	}
-	return segments, nil
+	if seeded == bugNoDirSync {
+		return segments, nil
+	}
+	// A process that was killed between the rename of a segment and the sync of
+	// its name leaves one that is there, and that a loss of power can take away.
+	return segments, fs.SyncDir(dir)
 }
 
 // arrange sorts the segments into those that hold something to recycle and the

@@ -96,7 +96,8 @@ func Open(dir string, o Options) (*Env, error) {
 	e := &Env{dir: dir, env: raw, slots: make(chan struct{}, ownReaders), stop: make(chan struct{}), done: make(chan struct{})}
 	e.idle.L = &e.mu
 	err = e.checkMeta(o)
-	if err == nil && e.created {
+	if err == nil && !o.ReadOnly {
+		// Also when it was there: whoever made it may not have come to that.
 		err = SyncDir(dir)
 	}
 	if err != nil {
