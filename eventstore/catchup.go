@@ -7,7 +7,8 @@ import (
 
 // catchUp makes the index fit the log, when the store is opened: it is emptied
 // unless its checkpoint names an event of this log, and follows up to the head.
-func catchUp(x *index, l *eventLog, head place) (rebuilt bool, err error) {
+func (s *Store) catchUp(head place) (rebuilt bool, err error) {
+	x, l := s.index, s.log
 	var at checkpoint
 	if err := x.env.View(func(txn *lmdbenv.Txn) error {
 		at, err = x.checkpoint(txn)
@@ -24,7 +25,7 @@ func catchUp(x *index, l *eventLog, head place) (rebuilt bool, err error) {
 		if err != nil {
 			return rebuilt, err
 		}
-		if err := x.apply(l.store, events); err != nil {
+		if err := s.applyToIndex(events); err != nil {
 			return rebuilt, err
 		}
 		if seeded == bugForgetKeys {

@@ -58,14 +58,13 @@ type follower struct {
 	broken  bool
 }
 
-// start completes f, which is at a position, and has it follow from there.
-func (f *follower) start(at uint64) *follower {
+// start completes f, and has it follow from a position on.
+func (f *follower) start(at uint64) {
 	f.at = at
 	f.kicked, f.full = make(chan struct{}, 1), make(chan struct{}, 1)
 	f.closing, f.done = make(chan struct{}), make(chan struct{})
 	f.moved = make(chan struct{})
 	go f.run()
-	return f
 }
 
 // grew says that there is more to follow. It never blocks.

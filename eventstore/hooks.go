@@ -1,20 +1,29 @@
 package eventstore
 
-import "github.com/verbatim-es/verbatim/internal/journal"
+import (
+	"time"
+
+	"github.com/verbatim-es/verbatim/internal/journal"
+)
 
 // hooks let a test take part where a crash or a failing disk matters. The zero
 // value does nothing.
 type hooks struct {
 	// fs takes the place of the disk that the journal is on.
 	fs journal.FS
+	// interval takes the place of foldInterval and indexInterval, and chunk that
+	// of chunkEvents.
+	interval time.Duration
+	chunk    int
 	// at is called at every point, from the goroutine that is there. What it
-	// returns at one that can fail is taken for the disk's answer.
+	// returns is taken for the disk's answer, where there can be one.
 	at func(point) error
 }
 
 // point is a place on an event's way to the disk.
 type point string
 
+// Where a point can fail, what it returns takes the place of the result.
 const (
 	pointPersist   point = "persist"   // can fail: before the journal's write
 	pointPersisted point = "persisted" // can fail: durable, not yet visible

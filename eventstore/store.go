@@ -1,8 +1,10 @@
 package eventstore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -168,6 +170,17 @@ func Open(dir string, o Options) (*Store, error) {
 	return s, nil
 }
 
+// syncNames makes the names of the store and of what is in it durable. They may
+// be there and not be durable, when who made them was killed. A parent that
+// can't be read is somebody else's, and was there before.
+func syncNames(dir string) error {
+	err := lmdbenv.SyncDir(filepath.Dir(filepath.Clean(dir)))
+	if errors.Is(err, fs.ErrPermission) {
+		err = nil
+	}
+	return errors.Join(err, lmdbenv.SyncDir(dir))
+}
+
 // checkDir refuses what is neither a store nor could become one, and creates
 // nothing.
 func checkDir(dir string) error {
@@ -237,6 +250,9 @@ func open(dir string, o Options) (_ *Store, err error) {
 	if err := s.openIndex(o.MapSize, head); err != nil {
 		return nil, err
 	}
+	if err := syncNames(dir); err != nil {
+		return nil, fmt.Errorf("open event store: %w", err)
+	}
 	s.start(head, o)
 	return s, nil
 }
@@ -256,7 +272,7 @@ func (s *Store) openIndex(mapSize int64, head place) (err error) {
 	if err != nil {
 		return openError(s.dir, err)
 	}
-	rebuilt, err := catchUp(s.index, s.log, head)
+	rebuilt, err := s.catchUp(head)
 	if err != nil {
 		return fmt.Errorf("open event store %q: index: %w", s.dir, err)
 	}
@@ -267,24 +283,27 @@ func (s *Store) openIndex(mapSize int64, head place) (err error) {
 }
 
 func (s *Store) start(head place, o Options) {
-	s.recent = newRecent(head, int64(o.MaxTail))
+	s.recent = newRecent(head, int64(o.MaxTail), cmp.Or(o.hooks.chunk, chunkEvents))
 	s.waiters = newWaiters()
 	s.committer = &committer{
 		recent: s.recent, waiters: s.waiters, stats: s.stats,
 		persist: s.persist, now: time.Now, entropy: commit.RandomEntropy,
 		maxQueued: o.MaxQueue, maxBatch: int(min(maxBatchBytes, s.journal.MaxPayload())),
-		turnedReadOnly: func(err error) { s.logger.Error("the store is read-only", "dir", s.dir, "error", err) },
+		turnedReadOnly: func(err error) {
+			s.logger.Error("the store is read-only", "dir", s.dir, "error", err)
+			s.recent.stop(err)
+		},
 	}
 	s.committer.idle.L = &s.committer.mu
 	fatal := func(err error) { s.committer.readOnly("what was appended can't be taken up", err) }
-	s.indexer = (&follower{
-		name: "index", recent: s.recent, limit: s.logPosition, interval: indexInterval, early: min(indexBytes, int64(o.MaxTail)/2),
+	s.indexer = &follower{
+		name: "index", recent: s.recent, limit: s.logPosition, interval: cmp.Or(s.hooks.interval, indexInterval), early: min(indexBytes, int64(o.MaxTail)/2),
 		apply: s.applyToIndex, applied: s.indexed, fatal: fatal,
-	})
-	s.folder = (&follower{
-		name: "log", recent: s.recent, limit: s.headPosition, interval: foldInterval, early: min(foldBytes, int64(o.MaxTail)/4, int64(o.MaxJournal)/4),
+	}
+	s.folder = &follower{
+		name: "log", recent: s.recent, limit: s.headPosition, interval: cmp.Or(s.hooks.interval, foldInterval), early: min(foldBytes, int64(o.MaxTail)/4, int64(o.MaxJournal)/4),
 		apply: s.fold, applied: s.folded, fatal: fatal,
-	})
+	}
 	s.committer.published = func(bytes int64) {
 		_ = s.hooks.reach(pointPublished) // can't fail
 		s.folder.grew(bytes)

@@ -75,11 +75,13 @@ type recent struct {
 
 	mu      sync.Mutex // serializes publish and trim
 	max     int64      // bytes
+	chunk   int        // events
 	trimmed chan struct{}
+	stopped error
 }
 
-func newRecent(head place, maxBytes int64) *recent {
-	r := &recent{max: maxBytes, trimmed: make(chan struct{})}
+func newRecent(head place, maxBytes int64, chunk int) *recent {
+	r := &recent{max: maxBytes, chunk: chunk, trimmed: make(chan struct{})}
 	r.current.Store(&tail{base: head.position, head: head})
 	return r
 }
@@ -92,7 +94,7 @@ func (r *recent) publish(events []event.Event) {
 	defer r.mu.Unlock()
 	old := r.current.Load()
 	next := &tail{chunks: old.chunks, base: old.base, head: placeOf(events[len(events)-1]), bytes: old.bytes}
-	if n := len(next.chunks); n == 0 || next.chunks[n-1].len() >= chunkEvents {
+	if n := len(next.chunks); n == 0 || next.chunks[n-1].len() >= r.chunk {
 		c := &chunk{base: old.head.position, lists: make(map[list][]uint32), keys: make(map[string]uint32)}
 		next.chunks = append(next.chunks[:n:n], c)
 	}
@@ -123,12 +125,25 @@ func (r *recent) trim(position uint64) {
 	r.trimmed = make(chan struct{})
 }
 
+// stop ends all waiting for room, now and from now on: nothing will be trimmed
+// any more.
+func (r *recent) stop(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = err
+	close(r.trimmed)
+	r.trimmed = make(chan struct{})
+}
+
 // room waits until the tail is below its bound.
 func (r *recent) room(ctx context.Context, stop <-chan struct{}) error {
 	for r.snapshot().bytes > r.max {
 		r.mu.Lock()
-		trimmed := r.trimmed
+		trimmed, stopped := r.trimmed, r.stopped
 		r.mu.Unlock()
+		if stopped != nil {
+			return stopped
+		}
 		if r.snapshot().bytes <= r.max {
 			return nil
 		}
