@@ -10,8 +10,10 @@ func TestNamesOfAKilledProcess(t *testing.T) {
 	options := func(disk *simDisk) Options {
 		return Options{Store: testStore, SegmentSize: 2 * blockSize, FS: disk}
 	}
-	for after := 1; ; after++ {
-		disk := newSimDisk(uint64(after), 512)
+	const seeds = 20
+	for step := seeds; ; step++ {
+		after := step / seeds
+		disk := newSimDisk(uint64(step), 512)
 		disk.powerAfter = after
 		if j, _, err := Open("j", options(disk)); err == nil {
 			_ = j.Close()
