@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,8 +23,9 @@ import (
 
 // A test that needs another process runs this binary with these set.
 const (
-	childRole = "EVENTSTORE_TEST_ROLE"
-	childDir  = "EVENTSTORE_TEST_DIR"
+	childRole  = "EVENTSTORE_TEST_ROLE"
+	childDir   = "EVENTSTORE_TEST_DIR"
+	childPoint = "EVENTSTORE_TEST_POINT"
 )
 
 func TestMain(m *testing.M) {
@@ -38,13 +40,12 @@ func TestMain(m *testing.M) {
 }
 
 func child(role, dir string) error {
-	store, err := eventstore.Open(dir, eventstore.Options{Schemas: eventstoretest.Schema})
+	store, err := eventstore.OpenToDie(dir, os.Getenv(childPoint))
 	if err != nil || role == "open" {
 		return err
 	}
-	if role == "append" {
-		_, err := store.Append(context.Background(), event.Append{Stream: "ledger-1", Events: []event.Proposed{eventstoretest.Struck(1)}})
-		return errors.Join(err, store.Close())
+	if role == "brief" {
+		time.AfterFunc(50*time.Millisecond, func() { _ = store.Close() })
 	}
 	return load(store)
 }
@@ -115,74 +116,67 @@ func runChild(t *testing.T, role, dir string) childResult {
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
 
-// TestSecondWriterIsNoticed has two processes write, because somebody removed
-// the file that keeps the second one out.
-func TestSecondWriterIsNoticed(t *testing.T) {
+// TestSecondWriterIsKeptOut removes the file that is locked: the directory is,
+// too.
+func TestSecondWriterIsKeptOut(t *testing.T) {
 	t.Parallel()
-	for first := range 2 { // events before the second writer
-		dir := t.TempDir()
-		store, err := eventstore.Open(dir, eventstore.Options{Schemas: eventstoretest.Schema})
-		if err != nil {
-			t.Fatal(err)
-		}
-		a := event.Append{Stream: "ledger-1", Events: []event.Proposed{eventstoretest.Struck(1)}}
-		for range first {
-			if _, err := store.Append(t.Context(), a); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
-			t.Fatal(err)
-		}
-		if got := runChild(t, "append", dir); got.err != nil {
-			t.Fatalf("the second writer: %v, %s", got.err, got.output)
-		}
-		for range 2 {
-			_, err := store.Append(t.Context(), a)
-			if !errors.Is(err, event.ErrUnavailable) || errors.Is(err, event.ErrOutcomeUnknown) || !contains(err.Error(), "another writer") {
-				t.Errorf("the first writer: %v", err)
-			}
-		}
-		if reason := store.Stats().ReadOnly; !contains(reason, "another writer") {
-			t.Errorf("read-only: %q", reason)
-		}
-		_ = store.Close() // its index may have met the other's
-		again, err := eventstore.Open(dir, eventstore.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if head, err := again.Head(t.Context()); err != nil || head.Position != uint64(first)+1 {
-			t.Errorf("in the log: %+v, %v", head, err)
-		}
-		verifyAndClose(t, again)
+	dir := t.TempDir()
+	store := open(t, dir)
+	appendTo(t, store, "ledger-1", 1)
+	if err := os.Remove(filepath.Join(dir, "lock")); err != nil {
+		t.Fatal(err)
 	}
+	if got := runChild(t, "open", dir); got.err == nil || !contains(got.output, "in use") {
+		t.Errorf("a second writer: %v, %s", got.err, got.output)
+	}
+	if _, err := eventstore.Open(dir, small()); !errors.Is(err, eventstore.ErrInUse) {
+		t.Errorf("a second writer in this process: %v", err)
+	}
+	appendTo(t, store, "ledger-1", 1)
 }
 
-// TestKilledWhileAppending kills a process that appends, again and again on one
-// store: everything it acknowledged must be there, appends must be whole, and
+// TestKilled kills a process that appends, again and again on one store: at
+// random, and at each point on an event's way to the disk, recovery and close
+// included. Everything it acknowledged must be there, appends must be whole, and
 // index and log must agree.
-func TestKilledWhileAppending(t *testing.T) {
+func TestKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	var witness []acknowledged
-	for round := range 8 {
-		witness = append(witness, killed(t, dir, time.Duration(20+round*37)*time.Millisecond)...)
-		store, err := eventstore.Open(dir, eventstore.Options{})
-		if err != nil {
-			t.Fatalf("round %d: %v", round, err)
+	// A tenth of the states: each takes a process and real syncs.
+	for round := range max(len(eventstore.FailPoints)+4, eventstore.CrashStates()/10) {
+		at, role := "", "load"
+		if n := round % (len(eventstore.FailPoints) + 4); n < len(eventstore.FailPoints) {
+			at = fmt.Sprintf("%s:%d", eventstore.FailPoints[n], 1+rand.IntN(8))
+			switch eventstore.FailPoints[n] {
+			case "opened", "caught":
+				at = eventstore.FailPoints[n] + ":1"
+			case "emptied":
+				at, role = "emptied:1", "brief"
+			}
 		}
-		check(t, store, witness)
+		witness = append(witness, killed(t, dir, role, at, time.Duration(20+rand.IntN(200))*time.Millisecond)...)
+		store, err := eventstore.Open(dir, eventstore.Options{MaxAppend: 64 << 10, MaxJournal: 512 << 10})
+		if err != nil {
+			t.Fatalf("round %d, killed at %q: %v", round, at, err)
+		}
+		check(t, store, witness[max(0, len(witness)-500):])
 		verifyAndClose(t, store)
+		if t.Failed() {
+			t.Fatalf("round %d, killed at %q", round, at)
+		}
 	}
 	if len(witness) < 50 {
 		t.Errorf("only %d appends were acknowledged", len(witness))
 	}
 }
 
-// killed runs a child and kills it some time after its first acknowledgement.
-func killed(t *testing.T, dir string, after time.Duration) (witness []acknowledged) {
+// killed runs a child, which dies at a point or is killed some time after its
+// first acknowledgement.
+func killed(t *testing.T, dir, role, at string, after time.Duration) (witness []acknowledged) {
 	t.Helper()
-	command := childCommand("load", dir)
+	command := childCommand(role, dir)
+	command.Env = append(command.Env, childPoint+"="+at)
 	command.Stderr = os.Stderr
 	stdout, err := command.StdoutPipe()
 	if err != nil {

@@ -24,11 +24,13 @@ func TestNamesOfAKilledProcess(t *testing.T) {
 		if err != nil {
 			t.Fatalf("killed at step %d: %v", after, err)
 		}
-		if err := j.Append(1, [][]byte{{1}}); err != nil {
-			t.Fatalf("killed at step %d: %v", after, err)
+		for position := range uint64(2) { // one for each segment
+			if err := j.Append(position+1, [][]byte{{1}}); err != nil {
+				t.Fatalf("killed at step %d: %v", after, err)
+			}
 		}
 		disk.losePower()
-		if _, r, err := Open("j", options(disk)); err != nil || r.Last != 1 {
+		if _, r, err := Open("j", options(disk)); err != nil || r.Last != 2 {
 			t.Errorf("killed at step %d, appended, lost power: %+v, %v", after, r, err)
 		}
 	}

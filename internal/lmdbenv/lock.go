@@ -41,11 +41,11 @@ func (e *LockedError) Error() string {
 }
 
 // Lock is the right to write to a directory.
-type Lock struct{ file *os.File }
+type Lock struct{ file, dir *os.File }
 
-// LockDir takes the directory for this process, by a lock on its file "lock"
-// that the system drops when the process ends, however it ends. The file holds
-// the owner's process id. A directory that is taken fails with a
+// LockDir takes the directory for this process, by locks on its file "lock" and
+// on the directory itself, since a file can be removed. The system drops them
+// when the process ends, however it ends. The file holds the owner's process id. A directory that is taken fails with a
 // [*LockedError].
 func LockDir(dir string) (*Lock, error) {
 	file, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
@@ -58,11 +58,28 @@ func LockDir(dir string) (*Lock, error) {
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("lock %q: %w", dir, err), file.Close())
 	}
+	locked, err := lockItself(dir)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
 	content := fmt.Sprintf("%d %s\n", os.Getpid(), thisProcess)
 	if err := errors.Join(file.Truncate(0), writeAll(file, content)); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %q: %w", dir, err), file.Close())
+		return nil, errors.Join(fmt.Errorf("lock %q: %w", dir, err), file.Close(), locked.Close())
 	}
-	return &Lock{file: file}, nil
+	return &Lock{file: file, dir: locked}, nil
+}
+
+// lockItself locks the directory. File systems that can't do that, which there
+// are over networks, leave it at the file.
+func lockItself(dir string) (*os.File, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errors.Join(&LockedError{Dir: dir}, d.Close())
+	}
+	return d, nil
 }
 
 // Unlock gives the directory up. The file stays: removing it could take the
@@ -70,7 +87,8 @@ func LockDir(dir string) (*Lock, error) {
 func (l *Lock) Unlock() error {
 	// Closing alone would leave the lock to a child process that was forked a
 	// moment ago and has not yet closed its copy.
-	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+	_ = syscall.Flock(int(l.dir.Fd()), syscall.LOCK_UN) // where there is one
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.dir.Close(), l.file.Close())
 }
 
 func writeAll(file *os.File, content string) error {
