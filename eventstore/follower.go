@@ -135,7 +135,7 @@ func (f *follower) flush() {
 		}
 		events, bytes := t.batch(at, limit)
 		last := events[len(events)-1].Position()
-		if seeded == bugTrimEarly {
+		if seeded == bugTrimEarly && f.name == "index" {
 			f.recent.trim(last)
 		}
 		err := f.apply(events)

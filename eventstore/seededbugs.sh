@@ -10,12 +10,12 @@ for file in bug_*.go ../internal/journal/bug_*.go; do
 	bug_cut_anywhere) continue ;; # damage, no crash: the journal's own tests find it
 	esac
 	go test -tags "$bug" -run '^$' . >/dev/null || { echo "$bug: does not build"; status=1; continue; }
-	if out=$(go test -count=1 -timeout 10m -tags "$bug" -run '^(TestCrashSimulated|TestKilled)$' . -crash-states="${1:-1500}" 2>&1); then
+	if out=$(go test -count=1 -timeout 5m -tags "$bug" -run '^(TestCrashSimulated|TestKilled)$' . -crash-states="${1:-600}" 2>&1); then
 		echo "$bug: NOT FOUND"
 		status=1
 	else
 		echo "$bug: found by $(echo "$out" | sed -n 's/^--- FAIL: \([^ ]*\).*/\1/p' | sort -u | paste -sd' '):" \
-			"$(echo "$out" | sed -n 's/^ *[a-z_]*test.go:[0-9]*: //p' | head -1 | cut -c1-140)"
+			"$(echo "$out" | sed -n 's/^ *[a-z_]*test.go:[0-9]*: //p; /^panic:/p' | head -1 | cut -c1-140)"
 	fi
 done
 exit $status
