@@ -56,6 +56,12 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 // on the disk there is none: what is durable could not be taken up.
 func (s *Store) room(ctx context.Context) error {
 	for _, f := range []*follower{s.folder, s.indexer} {
+		if f.stuck() == nil {
+			continue
+		}
+		if err := f.retry(ctx); err != nil {
+			return err
+		}
 		if err := f.stuck(); err != nil {
 			return &event.UnavailableError{Message: "no space for the append", Cause: f.behind(err)}
 		}

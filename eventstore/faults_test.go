@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -113,6 +114,31 @@ func TestFullLogIsAnOrdinaryError(t *testing.T) {
 	again := openFaulty(t, dir, Options{})
 	if got := mustAppend(t, again, struck("ledger-1")); got.First != stored+1 || got.Version != stored+1 {
 		t.Errorf("an append with more room: %+v, %d were stored", got, stored)
+	}
+}
+
+// TestForeignEventsAreNoticed has the log grow behind the store's back.
+func TestForeignEventsAreNoticed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s, err := Open(dir, Options{Schemas: eventstoretest.Schema, MaxJournal: 1 << 20, MaxAppend: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, s, struck("ledger-1"))
+	if err := s.folder.await(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	overwrite(t, s.log.env, s.log.records, bytes.Repeat([]byte{0xff}, 16), []byte("from elsewhere"))
+	mustAppend(t, s, struck("ledger-1"))
+	if err := s.folder.await(t.Context(), 2); !errors.Is(err, errOtherWriter) {
+		t.Errorf("the log follows: %v", err)
+	}
+	if _, err := s.Append(t.Context(), struck("ledger-1")); !errors.Is(err, event.ErrUnavailable) || errors.Is(err, event.ErrOutcomeUnknown) || !errors.Is(err, errOtherWriter) {
+		t.Errorf("append: %v", err)
+	}
+	if err := s.Close(); !errors.Is(err, errOtherWriter) {
+		t.Errorf("close: %v", err)
 	}
 }
 

@@ -182,6 +182,26 @@ func (f *follower) hurry() error {
 	return nil
 }
 
+// retry has it try again when it is stuck, and waits for that.
+func (f *follower) retry(ctx context.Context) error {
+	f.mu.Lock()
+	moved, stuck := f.moved, f.lastErr != nil && !f.broken
+	f.mu.Unlock()
+	if !stuck {
+		return nil
+	}
+	signal(f.kicked)
+	signal(f.full)
+	select {
+	case <-moved:
+		return nil
+	case <-f.done:
+		return errClosed()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // await has it follow up to a position without delay, and waits for it.
 func (f *follower) await(ctx context.Context, position uint64) error {
 	for {
