@@ -49,8 +49,9 @@ bench: ## measure against other encodings (docs/BENCHMARKS.md); wants an idle ma
 	$(GO) -C bench test -run '^$$' -bench . -benchmem -count 5 ./...
 
 .PHONY: seeded-bugs
-seeded-bugs: ## put known bugs into the journal, and fail unless its tests catch each
+seeded-bugs: ## put known bugs into journal and store, and fail unless their tests catch each
 	internal/journal/seededbugs.sh
+	eventstore/seededbugs.sh
 
 .PHONY: lint
 lint: bin/staticcheck ## go vet and staticcheck
