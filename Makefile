@@ -48,6 +48,10 @@ race: ## all tests with the race detector, long ones shortened, caches ignored
 bench: ## measure against other encodings (docs/BENCHMARKS.md); wants an idle machine
 	$(GO) -C bench test -run '^$$' -bench . -benchmem -count 5 ./...
 
+.PHONY: crash
+crash: ## the store's crash suite, long: lost writes, failing disks, killed processes
+	$(GO) test -count=1 -timeout 20m -run '^(TestCrashSimulated|TestKilled|TestFlippedJournalIsNeverTrusted)$$' -v ./eventstore -crash-states=1500
+
 .PHONY: seeded-bugs
 seeded-bugs: ## put known bugs into journal and store, and fail unless their tests catch each
 	internal/journal/seededbugs.sh
