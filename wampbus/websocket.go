@@ -44,6 +44,7 @@ func (b *Bus) ServeWebSocket(ctx context.Context, listener net.Listener) error {
 	if b.draining.Err() == nil {
 		own.close()
 	}
+	own.shut()
 	own.over.Wait() // a closing bus ends them itself, after its calls
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -82,6 +83,13 @@ func (g *group) remove(s *session) {
 	delete(g.sessions, s)
 	g.mu.Unlock()
 	g.over.Done()
+}
+
+// shut lets no more sessions in: whoever waits for the others needs that.
+func (g *group) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
 }
 
 // close ends the sessions and waits for them.
