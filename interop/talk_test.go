@@ -90,9 +90,7 @@ func (c *conversation) end() {
 		c.t.Fatal(err)
 	}
 	for line := range c.answers {
-		// Autobahn|Python logs a GOODBYE that it gets after its own. What
-		// counts is how the client exits.
-		c.t.Logf("the client says %q after the end", line)
+		c.t.Errorf("the client says %q after the end", line)
 	}
 	if err := <-c.ended; err != nil {
 		c.t.Fatalf("the client failed at the end: %v: %s", err, c.trouble)

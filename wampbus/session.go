@@ -69,6 +69,7 @@ type session struct {
 	readerDone   chan struct{}
 	greeted      bool        // it has sent HELLO; the reader's
 	joined       atomic.Bool // it was welcomed
+	parted       atomic.Bool // a GOODBYE is on its way to the client
 	endOnce      sync.Once
 	endBy        atomic.Int64 // when a session that is over stops writing, in ns since 1970
 	handshakeEnd time.Time
@@ -231,7 +232,11 @@ func (s *session) stop(patience time.Duration) {
 	_ = s.conn.SetReadDeadline(now) // wakes the reader
 }
 
+// appendFarewell appends the last message, unless the router has said it.
 func (s *session) appendFarewell(dst []byte, reason wamp.URI, message string) []byte {
+	if s.parted.Load() {
+		return dst
+	}
 	details := wamp.Dict{wamp.OptMessage: message}
 	var m wamp.Message = &wamp.Goodbye{Reason: reason, Details: details}
 	if !s.joined.Load() {
@@ -538,6 +543,9 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		s.joined.Store(true)
 		s.alive()
 		s.bus.stats.joined.Add(1)
+	}
+	if _, ok := m.(*wamp.Goodbye); ok {
+		s.parted.Store(true)
 	}
 	payload, err := s.format.Append(scratch[:0], m)
 	if err != nil {
