@@ -94,7 +94,7 @@ func (c *compiler) next() (index int, ok bool) {
 func (c *compiler) fill(index int) error {
 	object, t := c.binary.objects[index], c.tables[index]
 	count := object.FieldsLength()
-	t.fields, t.names = make([]field, count), make([]string, count)
+	t.fields, t.targets, t.names = make([]field, count), make([]target, count), make([]string, count)
 	byID := make([]*reflection.Field, count)
 	for i := range count {
 		source := new(reflection.Field)
@@ -103,7 +103,7 @@ func (c *compiler) fill(index int) error {
 	}
 	for id, source := range byID {
 		name := string(source.Name())
-		f, err := c.field(object, source)
+		f, to, err := c.field(object, source)
 		if err == nil && f.kind == unionValue && !tagBefore(byID, id) {
 			err = fmt.Errorf("the union's tag is not the field before it")
 		}
@@ -113,7 +113,7 @@ func (c *compiler) fill(index int) error {
 		if f.demanding = f.required || f.kind == unionValue; f.demanding {
 			t.lastDemanding = id
 		}
-		t.fields[id], t.names[id] = f, name
+		t.fields[id], t.targets[id], t.names[id] = f, to, name
 	}
 	return nil
 }
@@ -128,9 +128,9 @@ func tagBefore(byID []*reflection.Field, id int) bool {
 	return tag.BaseType() == reflection.BaseTypeUType && tag.Index() == value.Index()
 }
 
-func (c *compiler) field(object *reflection.Object, source *reflection.Field) (field, error) {
+func (c *compiler) field(object *reflection.Object, source *reflection.Field) (f field, to target, err error) {
 	typ := source.Type(nil)
-	f := field{
+	f = field{
 		// What nobody can write any more cannot be demanded.
 		required: source.Required() && !source.Deprecated(),
 		size:     referenceSize,
@@ -138,31 +138,28 @@ func (c *compiler) field(object *reflection.Object, source *reflection.Field) (f
 	}
 	base := typ.BaseType()
 	if size, ok := scalarSizes[base]; ok {
-		f.kind, f.size, f.mask = inlineValue, size, uint64(size)-1
-		return f, nil
+		f.kind, f.size, f.mask = inlineValue, size, uint8(size-1)
+		return f, to, nil
 	}
 	switch base {
 	case reflection.BaseTypeString:
 		f.kind = stringValue
-		return f, nil
 	case reflection.BaseTypeObj:
-		target := c.binary.objects[typ.Index()]
-		if target.IsStruct() {
-			f.kind, f.size, f.mask = inlineValue, uint32(target.Bytesize()), uint64(target.Minalign())-1
-			return f, nil
+		referred := c.binary.objects[typ.Index()]
+		if referred.IsStruct() {
+			f.kind, f.size, f.mask = inlineValue, uint32(referred.Bytesize()), uint8(referred.Minalign()-1)
+		} else {
+			f.kind, to.table = tableValue, c.table(int(typ.Index()))
 		}
-		f.kind, f.target = tableValue, c.table(int(typ.Index()))
-		return f, nil
 	case reflection.BaseTypeUnion:
 		f.kind = unionValue
-		members, err := c.members(c.binary.enums[typ.Index()])
-		f.members = members
-		return f, err
+		to.members, err = c.members(c.binary.enums[typ.Index()])
 	case reflection.BaseTypeVector:
-		err := c.vector(&f, object, source, typ)
-		return f, err
+		f.kind, to, err = c.vector(object, source, typ)
+	default:
+		err = fmt.Errorf("type %s is not supported in a table", base)
 	}
-	return f, fmt.Errorf("type %s is not supported in a table", base)
+	return f, to, err
 }
 
 // members returns the tables of a union by tag.
@@ -187,36 +184,36 @@ func (c *compiler) members(union *reflection.Enum) ([]*table, error) {
 	return byTag, nil
 }
 
-func (c *compiler) vector(f *field, object *reflection.Object, source *reflection.Field, typ *reflection.Type) error {
+func (c *compiler) vector(object *reflection.Object, source *reflection.Field, typ *reflection.Type) (kind, target, error) {
 	element := typ.Element()
-	f.elemSize, f.elemMask = referenceSize, referenceMask
 	if size, ok := scalarSizes[element]; ok {
-		f.kind, f.elemSize, f.elemMask = inlineVector, size, uint64(size)-1
-		if name, ok := attribute(source, "nested_flatbuffer"); ok {
-			target, ok := c.lookup(string(object.Name()), name)
-			if !ok || element != reflection.BaseTypeUByte {
-				return fmt.Errorf("nested_flatbuffer %q is not a table of this schema, or not in a vector of ubyte", name)
-			}
-			f.kind, f.target = nestedBuffer, c.table(target)
+		to := target{elemSize: size, elemMask: uint8(size - 1)}
+		name, nested := attribute(source, "nested_flatbuffer")
+		if !nested {
+			return inlineVector, to, nil
 		}
-		return nil
+		index, ok := c.lookup(string(object.Name()), name)
+		if !ok || element != reflection.BaseTypeUByte {
+			return 0, target{}, fmt.Errorf("nested_flatbuffer %q is not a table of this schema, or not in a vector of ubyte", name)
+		}
+		to.table = c.table(index)
+		return nestedBuffer, to, nil
 	}
+	references := target{elemSize: referenceSize, elemMask: referenceMask}
 	switch element {
 	case reflection.BaseTypeString:
-		f.kind = stringVector
-		return nil
+		return stringVector, references, nil
 	case reflection.BaseTypeObj:
-		target := c.binary.objects[typ.Index()]
-		if target.IsStruct() {
-			f.kind, f.elemSize, f.elemMask = inlineVector, uint32(target.Bytesize()), uint64(target.Minalign())-1
-			return nil
+		referred := c.binary.objects[typ.Index()]
+		if referred.IsStruct() {
+			return inlineVector, target{elemSize: uint32(referred.Bytesize()), elemMask: uint8(referred.Minalign() - 1)}, nil
 		}
-		f.kind, f.target = tableVector, c.table(int(typ.Index()))
-		return nil
+		references.table = c.table(int(typ.Index()))
+		return tableVector, references, nil
 	case reflection.BaseTypeUnion:
-		return fmt.Errorf("vectors of unions are not supported: make it a vector of tables that hold the union")
+		return 0, target{}, fmt.Errorf("vectors of unions are not supported: make it a vector of tables that hold the union")
 	}
-	return fmt.Errorf("vectors of %s are not supported", element)
+	return 0, target{}, fmt.Errorf("vectors of %s are not supported", element)
 }
 
 // lookup finds the table that a name means inside the table of the given full

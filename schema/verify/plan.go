@@ -32,11 +32,14 @@ type Plan struct {
 	share int64
 }
 
-// table is one table of a schema, flattened: its fields by id.
+// table is one table of a schema, flattened: its fields by id, and apart from
+// them what only references and errors need, so that the fields that most
+// events have lie in one cache line.
 type table struct {
-	name   string
-	fields []field
-	names  []string // of fields, apart because only errors need them
+	fields  []field
+	targets []target
+	names   []string
+	name    string
 	// lastDemanding is the highest id of a demanding field, -1 for none.
 	lastDemanding int
 }
@@ -59,21 +62,27 @@ const (
 	referenceMask   = referenceSize - 1
 	lengthSize      = 4 // of the length before strings, vectors and prefixed buffers
 	vtableFixedPart = 4 // its size and its table's size, before the entries
+	entrySize       = 2 // of an entry of a vtable
 	tableFixedPart  = 4 // the offset to its vtable
 )
 
+// field is what must hold for a field's entry in its table, in eight bytes.
 type field struct {
-	kind     kind
-	required bool
+	size uint32 // of the inline part
+	kind kind
+	mask uint8 // alignment of the inline part - 1
 	// demanding says that an absent entry must be looked at: the field is
 	// required, or the value of a union whose tag may be there.
 	demanding bool
-	size      uint32 // of the inline part
-	elemSize  uint32 // of a vector's elements
-	mask      uint64 // alignment of the inline part - 1
-	elemMask  uint64 // alignment of a vector's elements - 1
-	target    *table // of a table, table vector or nested buffer
-	members   []*table
+	required  bool
+}
+
+// target is what a field's reference leads to.
+type target struct {
+	elemSize uint32 // of a vector's elements
+	elemMask uint8  // alignment of a vector's elements - 1
+	table    *table // of a table, table vector or nested buffer
+	members  []*table
 }
 
 // Table returns the full name of the root table.
@@ -110,7 +119,10 @@ func (p *Plan) run(data []byte, root uint64, exact bool) error {
 	if len(data) > MaxSize {
 		return &Error{Message: fmt.Sprintf("%d bytes are more than a buffer can have", len(data))}
 	}
-	w := walk{buf: data, left: fixedBudget + p.share*int64(len(data)), exact: exact}
+	var w walk // filled in place: a literal is made elsewhere and copied
+	w.buf = data[:len(data):len(data)]
+	w.left = fixedBudget + p.share*int64(len(data))
+	w.exact = exact
 	if err := w.root(p.root, root, 1); err != nil {
 		return err
 	}
@@ -120,9 +132,9 @@ func (p *Plan) run(data []byte, root uint64, exact bool) error {
 // walk is one buffer being checked. Positions are 64 bits wide on every
 // platform, and sums of a few 32-bit numbers from the buffer cannot overflow.
 type walk struct {
-	buf   []byte
-	base  int   // of buf in what the caller gave, for nested buffers
-	left  int64 // of the work budget
+	buf   []byte // without spare capacity, see u16
+	base  int    // of buf in what the caller gave, for nested buffers
+	left  int64  // of the work budget
 	exact bool
 }
 
@@ -133,35 +145,45 @@ func (w *walk) fail(at uint64, format string, args ...any) *Error {
 	return &Error{Offset: w.base + int(at), Message: fmt.Sprintf(format, args...)}
 }
 
-func (w *walk) u32(at uint64) uint64 { return uint64(binary.LittleEndian.Uint32(w.buf[at:])) }
-func (w *walk) size() uint64         { return uint64(len(w.buf)) }
+// u16 and u32 load a number. Written like this, and not with buf[at:], the
+// compiler makes two compares and a load of it. Go compares with the capacity,
+// which is why a walk's buffer has none to spare.
+func u16(buf []byte, at uint64) uint64 { return uint64(binary.LittleEndian.Uint16(buf[at : at+2])) }
+func u32(buf []byte, at uint64) uint64 { return uint64(binary.LittleEndian.Uint32(buf[at : at+4])) }
+
+func (w *walk) size() uint64 { return uint64(len(w.buf)) }
 
 // root follows the reference at position at, which may lie outside.
 func (w *walk) root(t *table, at uint64, depth int) *Error {
 	if size := w.size(); size < at+referenceSize {
 		return w.fail(0, "%d bytes are too few for a buffer", size)
 	}
-	pos, err := w.follow(at)
-	if err != nil {
-		return err
+	pos := follow(w.buf, at)
+	if pos == astray {
+		return w.astray(at)
 	}
 	return w.table(t, pos, depth)
 }
 
+// astray is where references lead that must not be followed.
+const astray = 0
+
 // follow returns where the reference at position at, four bytes known to be
 // inside, leads: always forward, so that no chain of references ever closes,
 // and to four readable, aligned bytes.
-func (w *walk) follow(at uint64) (uint64, *Error) {
-	distance := w.u32(at)
+func follow(buf []byte, at uint64) uint64 {
+	distance := u32(buf, at)
 	pos := at + distance
-	if distance < referenceSize || pos+lengthSize > w.size() || pos&referenceMask != 0 {
-		return 0, w.astray(at, distance)
+	if distance < referenceSize || pos+lengthSize > uint64(len(buf)) || pos&referenceMask != 0 {
+		return astray
 	}
-	return pos, nil
+	return pos
 }
 
-func (w *walk) astray(at, distance uint64) *Error {
-	pos, size := at+distance, w.size()
+// astray says why the reference at position at is not followed.
+func (w *walk) astray(at uint64) *Error {
+	distance, size := u32(w.buf, at), w.size()
+	pos := at + distance
 	switch {
 	case distance < referenceSize:
 		return w.fail(at, "offset %d does not lead past itself", distance)
@@ -173,46 +195,51 @@ func (w *walk) astray(at, distance uint64) *Error {
 
 // spend takes cost from the budget before the work is done.
 func (w *walk) spend(at, cost uint64) *Error {
-	w.left -= int64(cost)
-	if w.left < 0 {
-		return w.fail(at, "parts are referred to too many times")
+	if w.left -= int64(cost); w.left < 0 {
+		return w.spent(at)
 	}
 	return nil
 }
 
+func (w *walk) spent(at uint64) *Error {
+	return w.fail(at, "parts are referred to too many times")
+}
+
 // table checks the table at pos, where four bytes are known to be inside and
-// aligned.
+// aligned. On the way through a sound table of scalars and ASCII strings it
+// calls nothing: a call costs more than a field, as it empties all registers.
 func (w *walk) table(t *table, pos uint64, depth int) *Error {
 	if depth > MaxDepth {
 		return w.fail(pos, "more than %d tables deep", MaxDepth)
 	}
 	// The offset to the vtable is signed: before 0 wraps to above any size.
-	buf, size := w.buf, w.size()
-	vtable := pos - uint64(int64(int32(binary.LittleEndian.Uint32(buf[pos:]))))
+	buf := w.buf
+	size := uint64(len(buf))
+	vtable := pos - uint64(int64(int32(u32(buf, pos))))
 	if vtable > size-vtableFixedPart || vtable&1 != 0 {
 		return w.fail(pos, "vtable at byte %d is outside the buffer of %d bytes, or not aligned to 2", int64(vtable), size)
 	}
-	sizes := binary.LittleEndian.Uint32(buf[vtable:])
-	vtableSize, tableSize := uint64(sizes&0xffff), uint64(sizes>>16)
+	sizes := u32(buf, vtable)
+	vtableSize, tableSize := sizes&0xffff, sizes>>16
 	if vtableSize < vtableFixedPart || vtableSize&1 != 0 || vtable+vtableSize > size {
 		return w.fail(vtable, "a vtable of %d bytes is impossible here", vtableSize)
 	}
 	if tableSize < tableFixedPart {
 		return w.fail(vtable+2, "a table of %d bytes is impossible", tableSize)
 	}
-	if err := w.spend(pos, tableFixedPart+vtableSize); err != nil {
-		return err
+	if w.left -= int64(tableFixedPart + vtableSize); w.left < 0 {
+		return w.spent(pos)
 	}
 
-	entries := buf[vtable+vtableFixedPart : vtable+vtableSize]
-	known := min(len(entries)/2, len(t.fields))
-	fields := t.fields[:known]
+	entry := vtable + vtableFixedPart
+	count := int(vtableSize-vtableFixedPart) / entrySize
+	fields := t.fields[:min(count, len(t.fields))]
 	for i := range fields {
 		f := &fields[i]
-		offset := uint64(binary.LittleEndian.Uint16(entries[2*i:]))
+		offset := u16(buf, entry+entrySize*uint64(i))
 		if offset == 0 {
 			if f.demanding {
-				if err := w.absent(t, i, entries, pos); err != nil {
+				if err := w.absent(t, i, vtable, pos); err != nil {
 					return err
 				}
 			}
@@ -221,45 +248,58 @@ func (w *walk) table(t *table, pos uint64, depth int) *Error {
 		at := pos + offset
 		// Against the buffer, not the table's own size: the builders of Go and
 		// other languages let tables share a vtable that differ in size only.
-		if offset < tableFixedPart || at+uint64(f.size) > size || at&f.mask != 0 {
+		if offset < tableFixedPart || at+uint64(f.size) > size || at&uint64(f.mask) != 0 {
 			return w.misplaced(t, i, at, offset)
 		}
-		var err *Error
-		switch f.kind {
-		case inlineValue:
+		if f.kind == inlineValue {
 			continue
-		case stringValue:
-			err = w.text(at)
-		case unionValue:
-			err = w.union(f, i, entries, pos, at, depth)
-		default:
-			err = w.reference(f, at, depth)
 		}
-		if err != nil {
-			return err.under(t.names[i])
+		if f.kind == stringValue {
+			// What text finds nothing wrong with, for the most part.
+			if start := follow(buf, at); start != astray {
+				length, first := u32(buf, start), start+lengthSize
+				end := first + length
+				if end < size && buf[end] == 0 && w.left >= int64(length) && ascii(buf, first, end) {
+					w.left -= int64(length)
+					continue
+				}
+			}
+		}
+		if err := w.referred(t, i, vtable, pos, at, depth); err != nil {
+			return err
 		}
 	}
-	for i := known; i <= t.lastDemanding; i++ {
+	for i := len(fields); i <= t.lastDemanding; i++ {
 		if t.fields[i].demanding {
-			if err := w.absent(t, i, entries, pos); err != nil {
+			if err := w.absent(t, i, vtable, pos); err != nil {
 				return err
 			}
 		}
 	}
-	if w.exact {
-		return w.noOthers(t, entries[2*known:], known, vtable)
+	if w.exact && count > len(fields) {
+		return w.noOthers(t, vtable, count)
 	}
 	return nil
 }
 
+// entry returns what the vtable says about the field of id i: where it is in
+// its table, 0 for nowhere.
+func (w *walk) entry(vtable uint64, i int) uint64 {
+	at := vtableFixedPart + entrySize*uint64(i)
+	if at >= u16(w.buf, vtable) {
+		return 0
+	}
+	return u16(w.buf, vtable+at)
+}
+
 // absent judges that the field of id i has no entry in the table at pos.
-func (w *walk) absent(t *table, i int, entries []byte, pos uint64) *Error {
+func (w *walk) absent(t *table, i int, vtable, pos uint64) *Error {
 	f := &t.fields[i]
 	if f.required {
 		return w.fail(pos, "required, but absent").under(t.names[i])
 	}
 	if f.kind == unionValue {
-		if tag := w.tag(entries, pos, i); tag != 0 {
+		if tag := w.tag(vtable, pos, i); tag != 0 {
 			return w.fail(pos, "the union has tag %d, but no value", tag).under(t.names[i])
 		}
 	}
@@ -277,42 +317,58 @@ func (w *walk) misplaced(t *table, i int, at, offset uint64) *Error {
 	return w.fail(at, "not aligned to %d", f.mask+1).under(t.names[i])
 }
 
-// noOthers refuses entries of fields that the schema does not know. entries
-// are those from id first on.
-func (w *walk) noOthers(t *table, entries []byte, first int, vtable uint64) *Error {
-	for i := range len(entries) / 2 {
-		if binary.LittleEndian.Uint16(entries[2*i:]) != 0 {
-			return w.fail(vtable+vtableFixedPart+2*uint64(first+i), "table %s has no field of id %d in this schema: register the newer schema and name its fingerprint", t.name, first+i)
+// noOthers refuses entries, of count, for fields that the schema does not know.
+func (w *walk) noOthers(t *table, vtable uint64, count int) *Error {
+	for i := len(t.fields); i < count; i++ {
+		if w.entry(vtable, i) != 0 {
+			return w.fail(vtable+vtableFixedPart+entrySize*uint64(i), "table %s has no field of id %d in this schema: register the newer schema and name its fingerprint", t.name, i)
 		}
 	}
 	return nil
 }
 
-// reference checks what the reference of f at position at leads to, when that
-// is not a string.
-func (w *walk) reference(f *field, at uint64, depth int) *Error {
-	pos, err := w.follow(at)
+// referred checks what the field of id i refers to, whose reference is at
+// position at.
+func (w *walk) referred(t *table, i int, vtable, pos, at uint64, depth int) (err *Error) {
+	switch f := &t.fields[i]; f.kind {
+	case stringValue:
+		err = w.text(at)
+	case unionValue:
+		err = w.union(&t.targets[i], i, vtable, pos, at, depth)
+	default:
+		err = w.reference(f.kind, &t.targets[i], at, depth)
+	}
 	if err != nil {
-		return err
+		return err.under(t.names[i])
 	}
-	if f.kind == tableValue {
-		return w.table(f.target, pos, depth+1)
+	return nil
+}
+
+// reference checks what a reference at position at leads to, when that is
+// neither a string nor a union's value.
+func (w *walk) reference(k kind, t *target, at uint64, depth int) *Error {
+	pos := follow(w.buf, at)
+	if pos == astray {
+		return w.astray(at)
 	}
-	count, first := w.u32(pos), pos+lengthSize
+	if k == tableValue {
+		return w.table(t.table, pos, depth+1)
+	}
+	count, first := u32(w.buf, pos), pos+lengthSize
 	// At most 2^32 elements of 2^16 bytes.
-	if first+count*uint64(f.elemSize) > w.size() {
-		return w.fail(pos, "a vector of %d elements of %d bytes runs past the end", count, f.elemSize)
+	if first+count*uint64(t.elemSize) > w.size() {
+		return w.fail(pos, "a vector of %d elements of %d bytes runs past the end", count, t.elemSize)
 	}
-	if count > 0 && first&f.elemMask != 0 {
-		return w.fail(first, "the elements are not aligned to %d", f.elemMask+1)
+	if count > 0 && first&uint64(t.elemMask) != 0 {
+		return w.fail(first, "the elements are not aligned to %d", t.elemMask+1)
 	}
-	switch f.kind {
+	switch k {
 	case stringVector:
 		return w.strings(first, count)
 	case tableVector:
-		return w.tables(f.target, first, count, depth)
+		return w.tables(t.table, first, count, depth)
 	case nestedBuffer:
-		return w.nested(f.target, first, count, depth)
+		return w.nested(t.table, first, count, depth)
 	}
 	return nil
 }
@@ -320,14 +376,11 @@ func (w *walk) reference(f *field, at uint64, depth int) *Error {
 // text checks the string that the reference at position at leads to.
 func (w *walk) text(at uint64) *Error {
 	buf := w.buf
-	distance := uint64(binary.LittleEndian.Uint32(buf[at:]))
-	pos := at + distance
-	first := pos + lengthSize
-	// As in follow, which is too large to be inlined where it matters most.
-	if distance < referenceSize || first > uint64(len(buf)) || pos&referenceMask != 0 {
-		return w.astray(at, distance)
+	pos := follow(buf, at)
+	if pos == astray {
+		return w.astray(at)
 	}
-	length := uint64(binary.LittleEndian.Uint32(buf[pos:]))
+	length, first := u32(buf, pos), pos+lengthSize
 	end := first + length
 	if end >= uint64(len(buf)) {
 		return w.fail(pos, "a string of %d bytes and its zero byte run past the end", length)
@@ -349,12 +402,11 @@ func (w *walk) text(at uint64) *Error {
 // comes after a root reference and a length, so there are as many.
 func ascii(buf []byte, first, end uint64) bool {
 	var bits uint64
-	at := first
-	for ; at+8 <= end; at += 8 {
-		bits |= binary.LittleEndian.Uint64(buf[at:])
+	for ; first+8 <= end; first += 8 {
+		bits |= binary.LittleEndian.Uint64(buf[first : first+8])
 	}
-	last := binary.LittleEndian.Uint64(buf[end-8:])
-	bits |= last >> (8 * (8 - (end - at))) // a shift by 64 leaves nothing
+	last := binary.LittleEndian.Uint64(buf[end-8 : end])
+	bits |= last >> (8 * (8 - (end - first)) & 127) // a shift by 64 leaves nothing
 	return bits&0x8080808080808080 == 0
 }
 
@@ -375,11 +427,12 @@ func (w *walk) tables(t *table, first, count uint64, depth int) *Error {
 		return err
 	}
 	for i := range count {
-		pos, err := w.follow(first + i*referenceSize)
-		if err == nil {
-			err = w.table(t, pos, depth+1)
+		at := first + i*referenceSize
+		pos := follow(w.buf, at)
+		if pos == astray {
+			return w.astray(at).at(i)
 		}
-		if err != nil {
+		if err := w.table(t, pos, depth+1); err != nil {
 			return err.at(i)
 		}
 	}
@@ -390,7 +443,7 @@ func (w *walk) tables(t *table, first, count uint64, depth int) *Error {
 // alignment count from there.
 func (w *walk) nested(t *table, first, length uint64, depth int) *Error {
 	outer := *w
-	w.buf, w.base = outer.buf[first:first+length], outer.base+int(first)
+	w.buf, w.base = outer.buf[first:first+length:first+length], outer.base+int(first)
 	err := w.root(t, 0, depth+1)
 	w.buf, w.base = outer.buf, outer.base
 	return err
@@ -398,11 +451,8 @@ func (w *walk) nested(t *table, first, length uint64, depth int) *Error {
 
 // tag returns the tag of the union whose value has id i: the byte that the
 // entry before points to, checked when it was passed. 0, NONE, when absent.
-func (w *walk) tag(entries []byte, pos uint64, i int) byte {
-	if 2*i > len(entries) {
-		return 0
-	}
-	offset := uint64(binary.LittleEndian.Uint16(entries[2*(i-1):]))
+func (w *walk) tag(vtable, pos uint64, i int) byte {
+	offset := w.entry(vtable, i-1)
 	if offset == 0 {
 		return 0
 	}
@@ -410,17 +460,17 @@ func (w *walk) tag(entries []byte, pos uint64, i int) byte {
 }
 
 // union checks the value of id i, whose reference is at position at.
-func (w *walk) union(f *field, i int, entries []byte, pos, at uint64, depth int) *Error {
-	tag := w.tag(entries, pos, i)
+func (w *walk) union(t *target, i int, vtable, pos, at uint64, depth int) *Error {
+	tag := w.tag(vtable, pos, i)
 	if tag == 0 {
 		return w.fail(at, "the union has a value, but no tag")
 	}
-	if int(tag) >= len(f.members) || f.members[tag] == nil {
+	if int(tag) >= len(t.members) || t.members[tag] == nil {
 		return w.fail(at, "the union has tag %d, which is not in this schema", tag)
 	}
-	target, err := w.follow(at)
-	if err != nil {
-		return err
+	value := follow(w.buf, at)
+	if value == astray {
+		return w.astray(at)
 	}
-	return w.table(f.members[tag], target, depth+1)
+	return w.table(t.members[tag], value, depth+1)
 }
