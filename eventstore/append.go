@@ -24,6 +24,9 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 	if err := ctx.Err(); err != nil {
 		return event.Receipt{}, err
 	}
+	if s.watcher != nil {
+		return event.Receipt{}, errReadOnly()
+	}
 	p, err := commit.Propose(s.Schemas(), &a, s.limits)
 	if err != nil {
 		return event.Receipt{}, err
@@ -72,6 +75,9 @@ func (s *Store) room(ctx context.Context) error {
 // AppendByKey returns the receipt of the append with that key.
 func (s *Store) AppendByKey(ctx context.Context, key string) (event.Receipt, bool, error) {
 	if err := ctx.Err(); err != nil {
+		return event.Receipt{}, false, err
+	}
+	if err := s.ready(); err != nil {
 		return event.Receipt{}, false, err
 	}
 	earlier, err := s.earlier(s.recent.snapshot(), key)

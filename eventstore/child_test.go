@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 }
 
 func child(role, dir string) error {
+	if role == "read" {
+		return readAll(dir)
+	}
 	store, err := eventstore.OpenToDie(dir, os.Getenv(childPoint))
 	if err != nil || role == "open" {
 		return err
@@ -48,6 +51,23 @@ func child(role, dir string) error {
 		time.AfterFunc(50*time.Millisecond, func() { _ = store.Close() })
 	}
 	return load(store)
+}
+
+// readAll prints how many events a store has, and what went wrong.
+func readAll(dir string) error {
+	store, err := eventstore.Open(dir, eventstore.Options{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	events := 0
+	for _, err := range store.Read(context.Background(), event.Selection{Category: "ledger"}) {
+		if err != nil {
+			return err
+		}
+		events++
+	}
+	fmt.Println(events)
+	return store.Close()
 }
 
 // acknowledged is what the child that appends prints for each append that

@@ -38,6 +38,18 @@ func openError(dir string, err error) error {
 	}
 }
 
+// ErrReadOnly is the kind of the error for what a store can't do that was opened
+// with [Options].ReadOnly.
+var ErrReadOnly = errors.New("the event store is open for reading only")
+
+func errReadOnly() error {
+	return &event.UnavailableError{Message: "open the store without Options.ReadOnly, in the process that writes to it", Cause: ErrReadOnly}
+}
+
+func errIndexBehind() error {
+	return &event.UnavailableError{Message: "the index is being made again by the process that has the store open to write: open the store again, once that is done"}
+}
+
 func errClosed() error { return &event.UnavailableError{Message: "the store is closed"} }
 
 // closedError says in the store's own words that an environment is closed.

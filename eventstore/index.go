@@ -22,8 +22,10 @@ type index struct {
 	keys       lmdbenv.DBI
 }
 
-func openIndex(dir string, mapSize int64) (*index, error) {
-	env, err := lmdbenv.Open(dir, lmdbenv.Options{Kind: indexKind, Format: format, MapSize: mapSize})
+// openIndex opens the index in dir; of the options it takes how it is opened.
+func openIndex(dir string, o lmdbenv.Options) (*index, error) {
+	o.Kind, o.Format = indexKind, format
+	env, err := lmdbenv.Open(dir, o)
 	if err != nil {
 		return nil, err
 	}

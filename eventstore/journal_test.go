@@ -22,7 +22,7 @@ func TestClosedStoreHasAnEmptyJournal(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	records := filled(t, dir)
-	log, err := openLog(filepath.Join(dir, logDir), 0)
+	log, err := openLog(filepath.Join(dir, logDir), lmdbenv.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

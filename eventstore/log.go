@@ -24,8 +24,10 @@ type eventLog struct {
 	last event.ID
 }
 
-func openLog(dir string, mapSize int64) (*eventLog, error) {
-	env, err := lmdbenv.Open(dir, lmdbenv.Options{Kind: logKind, Format: format, MapSize: mapSize})
+// openLog opens the log in dir; of the options it takes how it is opened.
+func openLog(dir string, o lmdbenv.Options) (*eventLog, error) {
+	o.Kind, o.Format = logKind, format
+	env, err := lmdbenv.Open(dir, o)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +37,11 @@ func openLog(dir string, mapSize int64) (*eventLog, error) {
 			return nil, errors.Join(fmt.Errorf("open database %q in %q: %w", name, dir, err), env.Close())
 		}
 	}
-	if err := l.identify(); err != nil {
+	identify := l.identify
+	if o.ReadOnly {
+		identify = l.identified
+	}
+	if err := identify(); err != nil {
 		return nil, errors.Join(err, env.Close())
 	}
 	return l, nil
@@ -54,12 +60,28 @@ func (l *eventLog) identify() error {
 			}
 			l.store = ulid.Make()
 			return txn.Put(l.env.Meta(), []byte(storeKey), l.store[:], 0)
-		case len(id) != len(l.store):
-			return &event.CorruptError{Message: fmt.Sprintf("the store's id has %d bytes", len(id))}
 		}
-		l.store = event.ID(id)
-		return nil
+		return l.setStore(id)
 	})
+}
+
+// identified reads the store's id, which is there.
+func (l *eventLog) identified() error {
+	return l.env.View(func(txn *lmdbenv.Txn) error {
+		id, err := getOrNil(txn, l.env.Meta(), []byte(storeKey))
+		if err != nil {
+			return err
+		}
+		return l.setStore(id)
+	})
+}
+
+func (l *eventLog) setStore(id []byte) error {
+	if len(id) != len(l.store) {
+		return &event.CorruptError{Message: fmt.Sprintf("the store's id has %d bytes", len(id))}
+	}
+	l.store = event.ID(id)
+	return nil
 }
 
 var errOtherWriter = errors.New("the log has events of another writer: see to it that one process has the store open, and never remove its file \"lock\"")
@@ -177,7 +199,14 @@ func (v logView) last() (e event.Event, ok bool, err error) {
 }
 
 // head returns the place of the last event, from which commits go on.
-func (l *eventLog) head() (head place, err error) {
+func (l *eventLog) head() (place, error) {
+	head, err := l.lastPlace()
+	l.last = head.id
+	return head, err
+}
+
+// lastPlace returns the place of the last event that there is now.
+func (l *eventLog) lastPlace() (head place, err error) {
 	err = l.env.View(func(txn *lmdbenv.Txn) error {
 		last, ok, err := logView{l, txn}.last()
 		if ok {
@@ -185,7 +214,6 @@ func (l *eventLog) head() (head place, err error) {
 		}
 		return err
 	})
-	l.last = head.id
 	return head, err
 }
 

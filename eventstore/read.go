@@ -15,8 +15,8 @@ func (s *Store) Head(ctx context.Context) (event.Head, error) {
 	if err := ctx.Err(); err != nil {
 		return event.Head{}, err
 	}
-	if s.isClosing() {
-		return event.Head{}, errClosed()
+	if err := s.ready(); err != nil {
+		return event.Head{}, err
 	}
 	head := s.recent.snapshot().head
 	return event.Head{Store: s.log.store, Position: head.position, ID: head.id, First: min(head.position, 1)}, nil
@@ -91,8 +91,8 @@ func (s *Store) await(ctx context.Context, sel event.Selection, o event.PageOpti
 // the index, so the three overlap and nothing is in between. Log and index may
 // have more than the tail's head: it is where the page ends.
 func (s *Store) page(ctx context.Context, sel event.Selection, o event.PageOptions) (event.Page, error) {
-	if s.isClosing() {
-		return event.Page{}, errClosed()
+	if err := s.ready(); err != nil {
+		return event.Page{}, err
 	}
 	r := &pageReader{store: s, ctx: ctx, sel: &sel, tail: s.recent.snapshot(), maxBytes: o.MaxBytes}
 	if r.maxBytes <= 0 {
@@ -131,6 +131,9 @@ func (r *pageReader) read() error {
 		at, err := index.checkpoint(reader.Txn)
 		if err != nil {
 			return err
+		}
+		if at.position < r.tail.base {
+			return errIndexBehind()
 		}
 		indexed = min(at.position, r.page.Head)
 	}

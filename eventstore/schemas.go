@@ -40,6 +40,9 @@ func (s *Store) Register(ctx context.Context, bfbs []byte) ([]compat.Finding, er
 	if s.isClosing() {
 		return nil, errClosed()
 	}
+	if s.watcher != nil {
+		return nil, errReadOnly()
+	}
 	if failed := s.committer.failed.Load(); failed != nil {
 		return nil, failed
 	}
@@ -62,8 +65,8 @@ func (s *Store) Register(ctx context.Context, bfbs []byte) ([]compat.Finding, er
 }
 
 // openRegistry returns the registry of the schemas that the log keeps, with the
-// sources in it.
-func (l *eventLog) openRegistry(sources schema.Sources, mode compat.Mode) (*registry.Registry, error) {
+// sources in it. New ones go to keep.
+func (l *eventLog) openRegistry(sources schema.Sources, mode compat.Mode, keep func([]*schema.Schema) error) (*registry.Registry, error) {
 	if _, err := schema.Load(sources); err != nil {
 		return nil, fmt.Errorf("options: %w", err)
 	}
@@ -71,7 +74,7 @@ func (l *eventLog) openRegistry(sources schema.Sources, mode compat.Mode) (*regi
 	if err != nil {
 		return nil, err
 	}
-	r, err := registry.New(mode, l.keepSchemas, kept)
+	r, err := registry.New(mode, keep, kept)
 	if err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ type Stats struct {
 	JournalSegments, JournalFree int
 	// LogBytes and IndexBytes are the sizes of the data files, 0 once closed.
 	LogBytes, IndexBytes int64
-	// ReadOnly is why the store takes no appends any more, "" if it does.
+	// ReadOnly is why the store takes no appends, "" if it does.
 	ReadOnly string
 }
 
@@ -65,14 +65,14 @@ func (s *Store) Stats() Stats {
 	t := s.recent.snapshot()
 	out.Store = s.log.store
 	out.Head = t.head.position
-	out.LogPosition = s.folder.position()
-	out.IndexPosition = s.indexer.position()
-	j := s.journal.Stats()
-	out.JournalFrames, out.JournalBytes = j.Frames, j.Bytes
-	out.JournalSegments, out.JournalFree = j.Segments, j.Free
+	if s.watcher != nil {
+		out.LogPosition, out.IndexPosition = t.head.position, s.watcher.indexed()
+		out.ReadOnly = ErrReadOnly.Error()
+	} else {
+		s.readWriter(&out)
+	}
 	out.TailEvents = t.head.position - t.base
 	out.TailBytes = uint64(t.bytes)
-	out.QueuedAppends = s.committer.queueLen()
 	out.Waiters = s.waiters.len()
 	if sizes, err := s.log.env.Sizes(); err == nil {
 		out.LogBytes = sizes.Used
@@ -80,10 +80,20 @@ func (s *Store) Stats() Stats {
 	if sizes, err := s.index.env.Sizes(); err == nil {
 		out.IndexBytes = sizes.Used
 	}
+	return out
+}
+
+// readWriter reads the numbers of a store that takes appends.
+func (s *Store) readWriter(out *Stats) {
+	out.LogPosition = s.folder.position()
+	out.IndexPosition = s.indexer.position()
+	j := s.journal.Stats()
+	out.JournalFrames, out.JournalBytes = j.Frames, j.Bytes
+	out.JournalSegments, out.JournalFree = j.Segments, j.Free
+	out.QueuedAppends = s.committer.queueLen()
 	if failed := s.committer.failed.Load(); failed != nil {
 		out.ReadOnly = failed.Error()
 	}
-	return out
 }
 
 // stats counts what the committer does.

@@ -24,6 +24,11 @@ import (
 
 // Options of a store. The zero value is a store with the schemas it has.
 type Options struct {
+	// ReadOnly opens a store that exists without taking it from the process that
+	// writes to it, which may be this one, and changes nothing; see [Open]. Of
+	// the other options Schemas, Compatibility, MaxTail and Logger are used.
+	// Schemas must be known to the store.
+	ReadOnly bool
 	// Schemas are registered, as by [Store.Register]. The store keeps every
 	// schema it was ever opened with, so that its log describes itself; an old
 	// version of a schema does not replace a newer one that the store has.
@@ -119,6 +124,7 @@ type Store struct {
 	committer *committer
 	folder    *follower // of the journal, by the log
 	indexer   *follower // of the log, by the index
+	watcher   *watcher  // of the writer, in a store that is open for reading only
 	stats     *stats
 	logger    *slog.Logger
 	hooks     *hooks
@@ -145,12 +151,25 @@ var (
 // fails Open: nothing is given up without being told to. An index that is
 // behind, or does not belong to the log, follows; that takes as long as there
 // are events to take up.
+//
+// With [Options].ReadOnly the store takes no appends and no schemas, which fail
+// with [ErrReadOnly], and shows what the process that writes to it has folded
+// into the log: [Store.Head] says how far that is. It looks for more twenty
+// times a second, so that subscriptions follow, and its index must not be
+// further behind than MaxTail. What a crash left in the journal is not seen, and
+// reported to the logger; opening the store to write folds it. Where this
+// process may not write at all, for example on a file system that is mounted
+// read-only, it can't tell a writer of its readers: then it keeps writers out
+// until Close, and fails with [ErrInUse] when there is one.
 func Open(dir string, o Options) (*Store, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
 	if dir == "" {
 		return nil, errors.New("open event store: the directory's name is empty: give one")
+	}
+	if o.ReadOnly {
+		return openReadOnly(dir, o)
 	}
 	if err := checkDir(dir); err != nil {
 		return nil, err
@@ -229,7 +248,7 @@ func checkNew(dir string) error {
 func open(dir string, o Options) (_ *Store, err error) {
 	s := &Store{dir: dir, logger: o.Logger, stats: new(stats), closing: make(chan struct{}), hooks: &o.hooks}
 	s.limits = commit.Limits{Record: o.MaxRecord, Append: o.MaxAppend, Events: o.MaxAppendEvents}
-	if s.log, err = openLog(filepath.Join(dir, logDir), o.MapSize); err != nil {
+	if s.log, err = openLog(filepath.Join(dir, logDir), lmdbenv.Options{MapSize: o.MapSize}); err != nil {
 		return nil, openError(dir, err)
 	}
 	defer func() {
@@ -237,7 +256,7 @@ func open(dir string, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.closeFiles())
 		}
 	}()
-	if s.registry, err = s.log.openRegistry(o.Schemas, o.Compatibility); err != nil {
+	if s.registry, err = s.log.openRegistry(o.Schemas, o.Compatibility, s.log.keepSchemas); err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
 	}
 	head, err := s.log.head()
@@ -261,13 +280,13 @@ func open(dir string, o Options) (_ *Store, err error) {
 // an older format, is made again: it holds nothing that the log does not.
 func (s *Store) openIndex(mapSize int64, head place) (err error) {
 	dir := filepath.Join(s.dir, indexDir)
-	s.index, err = openIndex(dir, mapSize)
+	s.index, err = openIndex(dir, lmdbenv.Options{MapSize: mapSize})
 	if errors.Is(err, lmdbenv.ErrForeign) || lmdbenv.IsDamaged(err) {
 		s.logger.Warn("the index can't be read and is made again", "dir", dir, "error", err)
 		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
-		s.index, err = openIndex(dir, mapSize)
+		s.index, err = openIndex(dir, lmdbenv.Options{MapSize: mapSize})
 	}
 	if err != nil {
 		return openError(s.dir, err)
@@ -351,6 +370,10 @@ func (s *Store) Dir() string { return s.dir }
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() {
 		close(s.closing)
+		if s.watcher != nil {
+			s.closeErr = s.closeReadOnly()
+			return
+		}
 		s.committer.close()
 		s.waiters.close()
 		s.closeErr = errors.Join(s.folder.close(), s.indexer.close(), s.hooks.reach(pointEmptied), s.closeFiles(), s.lock.Unlock())
@@ -366,6 +389,17 @@ func (s *Store) closeFiles() (err error) {
 		err = errors.Join(err, s.index.env.Close())
 	}
 	return errors.Join(err, s.log.env.Close())
+}
+
+// ready fails when there is nothing to be read any more.
+func (s *Store) ready() error {
+	if s.isClosing() {
+		return errClosed()
+	}
+	if s.watcher != nil {
+		return s.watcher.failure()
+	}
+	return nil
 }
 
 func (s *Store) isClosing() bool {

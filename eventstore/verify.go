@@ -61,12 +61,11 @@ func (r *Report) add(position uint64, message string, args ...any) {
 //
 // It keeps the names of all streams in memory.
 func (s *Store) Verify(ctx context.Context) (Report, error) {
-	v := &verifier{store: s, head: s.recent.snapshot().head, streams: make(map[string]uint64)}
+	head, err := s.settle(ctx)
+	v := &verifier{store: s, head: head, streams: make(map[string]uint64)}
 	v.report.Store = s.log.store
-	for _, f := range []*follower{s.folder, s.indexer} {
-		if err := f.await(ctx, v.head.position); err != nil {
-			return v.report, err
-		}
+	if err != nil {
+		return v.report, err
 	}
 	entries, err := v.indexEntries()
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 // ErrClosed means that the environment was closed.
 var ErrClosed = errors.New("environment is closed")
 
+// ErrReadOnly means that the environment was opened for reading only.
+var ErrReadOnly = errors.New("environment is open for reading only")
+
 const (
 	// DefaultMapSize is address space, not memory or disk: a file grows with
 	// what is in it.
@@ -41,8 +44,13 @@ type Options struct {
 	MapSize int64
 	// MaxDBs is the largest number of named databases; 0 means 16.
 	MaxDBs int
-	// ReadOnly opens an existing environment beside a live writer.
+	// ReadOnly opens an existing environment beside a live writer, in this or in
+	// another process. Updates are refused.
 	ReadOnly bool
+	// NoLock, with ReadOnly, enters no readers into the environment's table. It
+	// is safe only while nobody writes, which the caller sees to with
+	// [LockShared]: a writer that knows of no reader reuses the pages it reads.
+	NoLock bool
 	// ReaderCheck is how often readers of dead processes are cleared, which
 	// would otherwise keep pages from being reused for ever; 0 means a minute.
 	ReaderCheck time.Duration
@@ -50,14 +58,11 @@ type Options struct {
 
 // Env is an open environment. Its methods are safe for concurrent use.
 type Env struct {
-	dir     string
-	env     *lmdb.Env
-	meta    DBI
-	created bool
-
-	opening sync.Mutex // one OpenDB at a time
-
-	slots chan struct{} // one for each reader in flight
+	dir      string
+	env      *shared
+	readOnly bool
+	meta     DBI
+	created  bool
 
 	mu     sync.Mutex
 	free   []*Txn // reset readers, to be renewed
@@ -75,8 +80,9 @@ type Env struct {
 //
 // An environment of another kind fails with [ErrForeign], one of a newer format
 // with a [*FormatError], a data file that is cut off with a [*DamagedError];
-// none of them is changed, and nothing is put beside it. LMDB forbids to open a directory twice in a process:
-// take its [Lock] first.
+// none of them is changed, and nothing is put beside it. Who opens one to write
+// takes the [Lock] of its directory first; a reader may open what this process
+// has open already.
 func Open(dir string, o Options) (*Env, error) {
 	if o.Kind == "" || o.Format == 0 {
 		return nil, errors.New("lmdbenv: options need a kind and a format")
@@ -89,11 +95,11 @@ func Open(dir string, o Options) (*Env, error) {
 			return nil, err
 		}
 	}
-	raw, err := openRaw(dir, o)
+	env, err := share(dir, o)
 	if err != nil {
 		return nil, fmt.Errorf("open LMDB in %q: %w", dir, err)
 	}
-	e := &Env{dir: dir, env: raw, slots: make(chan struct{}, ownReaders), stop: make(chan struct{}), done: make(chan struct{})}
+	e := &Env{dir: dir, env: env, readOnly: o.ReadOnly, stop: make(chan struct{}), done: make(chan struct{})}
 	e.idle.L = &e.mu
 	err = e.checkMeta(o)
 	if err == nil && !o.ReadOnly {
@@ -103,6 +109,9 @@ func Open(dir string, o Options) (*Env, error) {
 	if err != nil {
 		close(e.done)
 		return nil, errors.Join(err, e.Close())
+	}
+	if !o.NoLock {
+		_, _ = env.ReaderCheck() // what a process left that was killed
 	}
 	go e.checkReaders(orDefault(o.ReaderCheck, defaultReaderCheck))
 	return e, nil
@@ -116,6 +125,9 @@ func openRaw(dir string, o Options) (*lmdb.Env, error) {
 	var flags uint
 	if o.ReadOnly {
 		flags = lmdb.Readonly
+	}
+	if o.NoLock {
+		flags |= lmdb.NoLock
 	}
 	err = errors.Join(
 		raw.SetMapSize(orDefault(o.MapSize, DefaultMapSize)),
@@ -142,13 +154,13 @@ func (e *Env) Created() bool { return e.created }
 // differ from "kind" and "format".
 func (e *Env) Meta() DBI { return e.meta }
 
-// OpenDB returns the named database, which is made if it does not exist. The
-// handle stays valid until Close. LMDB allows one at a time, so calls wait for
-// each other.
+// OpenDB returns the named database, which is made if it does not exist; opened
+// read-only, that is an error instead, see [IsNotFound]. The handle stays valid
+// until Close. LMDB allows one at a time, so calls wait for each other.
 func (e *Env) OpenDB(name string) (db DBI, err error) {
-	e.opening.Lock()
-	defer e.opening.Unlock()
-	if db, err = e.openExisting(name); !IsNotFound(err) {
+	e.env.opening.Lock()
+	defer e.env.opening.Unlock()
+	if db, err = e.openExisting(name); !IsNotFound(err) || e.readOnly {
 		return db, err
 	}
 	err = e.Update(func(txn *Txn) error {
@@ -199,6 +211,9 @@ func (e *CommitError) Unwrap() error { return e.Err }
 // nothing of the transaction was stored. A full disk is of the second kind, see
 // [IsNoSpace].
 func (e *Env) Update(fn func(txn *Txn) error) error {
+	if e.readOnly {
+		return fmt.Errorf("%q: %w", e.dir, ErrReadOnly)
+	}
 	if err := e.enter(); err != nil {
 		return err
 	}
@@ -256,6 +271,27 @@ func (e *Env) Sizes() (Sizes, error) {
 	return Sizes{Used: (info.LastPNO + 1) * int64(os.Getpagesize()), Map: info.MapSize}, nil
 }
 
+// Transaction returns the number of the last transaction that was committed, by
+// whatever process: while it stays the same, so does all that is stored.
+func (e *Env) Transaction() (int64, error) {
+	if err := e.enter(); err != nil {
+		return 0, err
+	}
+	defer e.leave()
+	info, err := e.env.Info()
+	if err != nil {
+		return 0, err
+	}
+	return info.LastTxnID, nil
+}
+
+// Replaced reports whether the data file that is open is not the one that has
+// its name any more.
+func (e *Env) Replaced() bool {
+	file, err := identify(e.dir)
+	return err != nil || file != e.env.file
+}
+
 // Close waits for readers and updates in flight, refuses new ones and closes
 // the environment. A second Close does nothing.
 func (e *Env) Close() error {
@@ -276,7 +312,7 @@ func (e *Env) Close() error {
 
 	close(e.stop)
 	<-e.done
-	return e.env.Close()
+	return e.env.release()
 }
 
 // enter keeps the environment open until leave.

@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 		os.Stdout.WriteString(err.Error())
 		return
 	}
+	if dir := os.Getenv("LMDBENV_TEST_READ"); dir != "" {
+		read(dir)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -82,6 +82,34 @@ func lockItself(dir string) (*os.File, error) {
 	return d, nil
 }
 
+// LockShared keeps writers out of a directory, whose [LockDir] fails until it is
+// given up; any number of readers can do so at a time. Nothing is written, so it
+// also works where this process may not. A directory that a writer has fails
+// with a [*LockedError].
+func LockShared(dir string) (*Lock, error) {
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	locked := &Lock{dir: d}
+	locked.file, err = os.Open(filepath.Join(dir, LockFile))
+	if errors.Is(err, os.ErrNotExist) {
+		locked.file, err = os.Open(dir) // nobody ever wrote here
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	for _, f := range []*os.File{locked.file, d} {
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+			if errors.Is(err, syscall.EWOULDBLOCK) {
+				err = owner(dir, locked.file)
+			}
+			return nil, errors.Join(err, locked.file.Close(), d.Close())
+		}
+	}
+	return locked, nil
+}
+
 // Unlock gives the directory up. The file stays: removing it could take the
 // lock of the next owner away.
 func (l *Lock) Unlock() error {

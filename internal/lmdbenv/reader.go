@@ -20,10 +20,10 @@ type Reader struct {
 // it. When very many are in flight, it waits for one of them to end; for that
 // reason a goroutine must not begin a second one on the same environment.
 func (e *Env) Begin() (*Reader, error) {
-	e.slots <- struct{}{}
+	e.env.slots <- struct{}{}
 	txn, err := e.beginReader()
 	if err != nil {
-		<-e.slots
+		<-e.env.slots
 		return nil, err
 	}
 	return &Reader{Txn: txn, env: e}, nil
@@ -80,7 +80,7 @@ func (r *Reader) Close() {
 		txn.Abort()
 	}
 	e.leave()
-	<-e.slots
+	<-e.env.slots
 }
 
 // View runs fn with a reader; see [Env.Begin].

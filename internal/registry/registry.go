@@ -38,17 +38,7 @@ func New(mode compat.Mode, keep func([]*schema.Schema) error, kept [][]byte) (*R
 		return nil, err
 	}
 	r := &Registry{mode: mode, keep: keep, set: set}
-	for i, bfbs := range kept {
-		s, err := schema.Parse(bfbs)
-		if err == nil {
-			err = set.Grow([]*schema.Schema{s}, nil)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("kept schema %d of %d: %w", i+1, len(kept), err)
-		}
-		r.history = append(r.history, s)
-	}
-	return r, nil
+	return r, r.Learn(kept)
 }
 
 // Set is the schemas registered. It grows with the registry, and must not be
@@ -109,6 +99,24 @@ func (r *Registry) Register(sources ...schema.Source) error {
 		r.history = append(r.history, added...)
 	}
 	return err
+}
+
+// Learn takes schemas that another process has kept, in their order. They are
+// what the log has, so there is nothing to decide.
+func (r *Registry) Learn(kept [][]byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i, bfbs := range kept {
+		s, err := schema.Parse(bfbs)
+		if err == nil {
+			err = r.set.Grow([]*schema.Schema{s}, nil)
+		}
+		if err != nil {
+			return fmt.Errorf("kept schema %d of %d: %w", i+1, len(kept), err)
+		}
+		r.history = append(r.history, s)
+	}
+	return nil
 }
 
 // check compares a schema with all versions of it: the schemas that declare a

@@ -1,0 +1,14 @@
+//go:build cgo
+
+package lmdbenv
+
+import "strings"
+
+// Readers is how many slots of the reader table are taken, by whatever process.
+func Readers(e *Env) (n int) {
+	_ = e.env.ReaderList(func(line string) error {
+		n += strings.Count(line, "\n")
+		return nil
+	})
+	return n - 1 // the heading, also when there are none: "(no active readers)"
+}
