@@ -87,6 +87,32 @@ func TestSharedStringsAreBounded(t *testing.T) {
 	wantMessage(t, plan.Verify(sharedNames(100_000, 1<<20)), "too many times")
 }
 
+// One string under many fields of one table, which no reference in between
+// would stop.
+func TestStringsSharedByFieldsAreBounded(t *testing.T) {
+	t.Parallel()
+	const fields = 200
+	plan := &Plan{root: &table{lastDemanding: -1}, share: share}
+	for range fields {
+		plan.root.fields = append(plan.root.fields, field{kind: stringValue, size: referenceSize, mask: referenceMask})
+		plan.root.targets, plan.root.names = append(plan.root.targets, target{}), append(plan.root.names, "s")
+	}
+	build := func(length int) []byte {
+		b := flatbuffers.NewBuilder(0)
+		text := b.CreateString(strings.Repeat("x", length))
+		b.StartObject(fields)
+		for i := range fields {
+			b.PrependUOffsetTSlot(i, text, 0)
+		}
+		b.Finish(b.EndObject())
+		return b.FinishedBytes()
+	}
+	if err := plan.Verify(build(100)); err != nil {
+		t.Error(err)
+	}
+	wantMessage(t, plan.Verify(build(1<<20)), "too many times")
+}
+
 // A vector of vectors cannot be written in a schema, but tables that share one
 // long vector can be in a vector.
 func TestSharedVectorsAreBounded(t *testing.T) {
