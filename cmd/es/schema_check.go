@@ -1,16 +1,15 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/codegen"
 	"github.com/verbatim-es/verbatim/schema/compat"
 	"github.com/verbatim-es/verbatim/schema/flatc"
 	"github.com/verbatim-es/verbatim/schema/verify"
@@ -50,11 +49,8 @@ func (c *schemaCheckCommand) Run(to *console) error {
 	var versions [][]byte
 	for _, path := range c.Versions {
 		bfbs, err := compiler.binary(to, path)
-		if err == nil {
-			_, err = schema.Parse(bfbs)
-		}
 		if err != nil {
-			return fmt.Errorf("schema check: %s: %w", path, err)
+			return fmt.Errorf("schema check: %w", err)
 		}
 		versions = append(versions, bfbs)
 	}
@@ -80,10 +76,17 @@ type compiler struct {
 }
 
 // binary returns the binary schema of a file: its content, or what flatc makes
-// of it when its name ends in .fbs.
+// of it when its name ends in .fbs. It parses; errors name the file.
 func (c *compiler) binary(to *console, path string) ([]byte, error) {
 	if filepath.Ext(path) != ".fbs" {
-		return readBinary(path)
+		bfbs, err := readBinary(path)
+		if err == nil {
+			_, err = schema.Parse(bfbs)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return bfbs, nil
 	}
 	if c.flatc == nil {
 		found, err := flatc.Find(to.ctx, flatc.Options{Dir: c.module, Progress: to.stderr})
@@ -92,31 +95,19 @@ func (c *compiler) binary(to *console, path string) ([]byte, error) {
 		}
 		c.flatc = found
 	}
-	return c.compile(to.ctx, to.stderr, path)
-}
-
-func (c *compiler) compile(ctx context.Context, warn io.Writer, path string) ([]byte, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "es-schema-check-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.WriteFile(filepath.Join(dir, schema.ESFile), []byte(schema.ESSource), 0o600); err != nil {
-		return nil, err
-	}
-	err = c.flatc.Run(ctx, "", warn, "--schema", "-b", "--bfbs-builtins", "--require-explicit-ids",
-		"--bfbs-filenames", filepath.Dir(path), "-I", dir, "-o", dir, path)
-	if err != nil {
-		return nil, err
-	}
-	return readBinary(filepath.Join(dir, strings.TrimSuffix(filepath.Base(path), ".fbs")+".bfbs"))
+	return codegen.Compile(to.ctx, c.flatc, to.stderr, path)
 }
 
 // readBinary reads no more than a binary schema may have.
 func readBinary(path string) ([]byte, error) {
+	// Before it is opened: opening a pipe waits for its writer.
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a file")
+	}
+	if err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

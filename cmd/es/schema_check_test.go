@@ -55,14 +55,50 @@ func TestSchemaCheckNamesWhatIsWrong(t *testing.T) {
 		"cycle.fbs":    `include "cycle.fbs"; table T { a:int (id: 0); b:Missing (id: 1); }`,
 		"short.bfbs":   "\x10\x00\x00\x00BFBS",
 		"endless.bfbs": strings.Repeat("\x10\x00\x00\x00BFBS", 1<<20),
+		"huge.fbs":     "",
+		"huge.bfbs":    "",
+		"utf16.fbs":    "\xff\xfet\x00",
+		"latin1.fbs":   "namespace x; // caf\xe9",
+		"braces.fbs":   strings.Repeat("{", 1<<20),
+		"sines.fbs":    "table T { x:double = " + strings.Repeat("sin(", 1<<19) + "1 (id: 0); }",
+		"tables.fbs":   strings.Repeat("table T {}\n", 100_000),
+		"outside.fbs":  `include "../../../../etc/passwd";`,
+		"device.fbs":   `include "/dev/zero";`,
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		status, stdout, stderr := es(t, "schema", "check", path, path)
-		if status != 1 || stdout != "" || !strings.Contains(stderr, name) {
-			t.Errorf("%s: status %d\n%s%s", name, status, stdout, stderr)
+		if strings.HasPrefix(name, "huge") {
+			if err := os.Truncate(path, 100<<20); err != nil {
+				t.Fatal(err)
+			}
 		}
+		status, stdout, stderr := es(t, "schema", "check", path, path)
+		if status != 1 || stdout != "" || strings.Count(stderr, path) == 0 || len(stderr) > 64<<10 {
+			t.Errorf("%s: status %d\n%s%.1000s", name, status, stdout, stderr)
+		}
+		t.Logf("%.300s", stderr)
+	}
+	if status, _, stderr := es(t, "schema", "check", "/dev/zero", "/dev/zero"); status != 1 || !strings.Contains(stderr, "/dev/zero: not a file") {
+		t.Errorf("a device: status %d\n%s", status, stderr)
+	}
+}
+
+// What es generate takes, es schema check takes, and the other way round.
+func TestSchemaCheckTakesCyclicIncludes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.fbs")
+	for name, text := range map[string]string{
+		"a.fbs": `include "b.fbs"; table T { a:int (id: 0); }`,
+		"b.fbs": `include "a.fbs"; include "b.fbs";`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, stdout, stderr := es(t, "schema", "check", path, path); status != 0 || stdout+stderr != "" {
+		t.Errorf("status %d\n%s%s", status, stdout, stderr)
 	}
 }

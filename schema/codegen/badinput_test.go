@@ -82,6 +82,14 @@ func TestBadInput(t *testing.T) {
 			if took > time.Minute {
 				t.Errorf("took %v", took)
 			}
+			// The same without what is refused on account of Go.
+			start = time.Now()
+			if _, err := compileOnly(t, path); err != nil && !strings.Contains(err.Error(), dir) {
+				t.Errorf("Compile does not name the file: %.300s", err)
+			}
+			if also := time.Since(start); also > time.Minute {
+				t.Errorf("Compile took %v", also)
+			}
 			t.Logf("%v: %.200s", took.Round(time.Millisecond), strings.TrimPrefix(message, dir))
 		})
 	}

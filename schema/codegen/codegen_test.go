@@ -33,6 +33,15 @@ func generate(t *testing.T, o codegen.Options, paths ...string) ([]codegen.File,
 	return codegen.Generate(t.Context(), c, o, paths...)
 }
 
+func compileOnly(t *testing.T, path string) ([]byte, error) {
+	t.Helper()
+	c, err := compiler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return codegen.Compile(t.Context(), c, nil, path)
+}
+
 // The committed output is what the generator writes now: for the schemas with
 // every feature, and for the example.
 func TestGolden(t *testing.T) {

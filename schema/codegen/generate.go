@@ -114,36 +114,14 @@ func generate(ctx context.Context, compiler *flatc.Compiler, o Options, path str
 
 // compile runs flatc and builds the model of what it made.
 func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *stage, dir string) (*unit, error) {
-	binary := func(out string, extra ...string) ([]byte, error) {
-		out = filepath.Join(dir, out)
-		args := append([]string{"--schema", "-b", "--bfbs-builtins", "--bfbs-filenames", stage.dir, "-o", out}, extra...)
-		var warn io.Writer
-		if len(extra) == 0 {
-			warn = o.Warn
-		}
-		if err := stage.run(ctx, compiler, warn, args...); err != nil {
-			return nil, err
-		}
-		return os.ReadFile(filepath.Join(out, trimExt(stage.name)+".bfbs"))
-	}
-	bfbs, err := binary("plain")
-	if errors.As(err, new(*flatc.Error)) {
-		if problems := unionsBelow(stage.main); problems != nil {
-			return nil, problems
-		}
-	}
-	if refused := (*flatc.Error)(nil); errors.As(err, &refused) && strings.Contains(refused.Message, "--require-explicit-ids") {
-		if problems := withoutIDs(stage.main); problems != nil {
-			return nil, problems
-		}
-	}
+	bfbs, err := stage.binary(ctx, compiler, o.Warn, filepath.Join(dir, "plain"))
 	if err != nil {
 		return nil, err
 	}
 	if problems := lint(stage.main); problems != nil {
 		return nil, problems
 	}
-	commented, err := binary("commented", "--bfbs-comments")
+	commented, err := stage.binary(ctx, compiler, nil, filepath.Join(dir, "commented"), "--bfbs-comments")
 	if err != nil {
 		return nil, err
 	}
