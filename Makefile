@@ -8,6 +8,8 @@ NOCGO     := ./event/... ./schema/... ./aggregate/... ./wampbus/client/... ./exa
 GOFILES    = find . -name '*.go' ! -name '*_generated.go' ! -path './.cache/*' ! -path '*/node_modules/*' ! -path '*/.venv/*'
 FIRST     := The first build compiles LMDB from source: a minute without output is nothing unusual.
 TIMEOUT   ?= 20m
+# How long each run of "make bench" appends.
+BENCH_SECONDS ?= 60
 # Packages with tests that leave something out under the race detector.
 NORACE     = $$(grep -rl --include='*_test.go' '^//go:build !race' . | xargs -n1 dirname | sort -u)
 
@@ -45,8 +47,11 @@ race: ## all tests with the race detector, long ones shortened, caches ignored
 	$(GO) test -race -short -count=1 -timeout $(TIMEOUT) ./...
 
 .PHONY: bench
-bench: ## measure against other encodings (docs/BENCHMARKS.md); wants an idle machine
+bench: ## measure against other encodings and stores (docs/BENCHMARKS.md); hours on an idle machine, less with BENCH_SECONDS=5
 	$(GO) -C bench test -run '^$$' -bench . -benchmem -count 5 ./...
+	$(GO) -C bench run ./store append -seconds $(BENCH_SECONDS) -runs 5
+	$(GO) -C bench run ./store grow -streams 10000
+	$(GO) -C bench run ./store grow -streams 1000000
 
 .PHONY: crash
 crash: ## the store's crash suite, long: lost writes, failing disks, killed processes

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/verbatim-es/verbatim/bench/store/ledger"
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/eventstore"
+)
+
+type growOptions struct {
+	dir                           string
+	events, streams, batch, every int
+	size                          int
+}
+
+// grower fills a store with batches, each to streams chosen at random.
+type grower struct {
+	growOptions
+	store   *eventstore.Store
+	random  *rand.Rand
+	payload []byte
+}
+
+func runGrow(args []string) error {
+	var o growOptions
+	flags := flag.NewFlagSet("grow", flag.ContinueOnError)
+	flags.StringVar(&o.dir, "dir", os.TempDir(), "where the store is put")
+	flags.IntVar(&o.events, "events", 10_000_000, "events to write")
+	flags.IntVar(&o.streams, "streams", 10_000, "streams, which are chosen at random")
+	flags.IntVar(&o.batch, "batch", 1000, "events of an append")
+	flags.IntVar(&o.every, "every", 1_000_000, "events between two lines of the table")
+	flags.IntVar(&o.size, "size", 256, "bytes of an event's payload")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(o.dir, "store-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	o.dir = dir
+	g := &grower{growOptions: o, random: rand.New(rand.NewPCG(1, 2)), payload: make([]byte, o.size)}
+	if err := g.open(); err != nil {
+		return err
+	}
+	if err := g.fill(); err != nil {
+		return err
+	}
+	return g.measure()
+}
+
+func (g *grower) open() (err error) {
+	g.store, err = eventstore.Open(g.dir, eventstore.Options{Schemas: ledger.Schema})
+	return err
+}
+
+func (g *grower) fill() error {
+	fmt.Printf("%d events of %d B in appends of %d, %d streams\n\n| events | events/s until drained | log bytes an event | of record bytes | index bytes an event | heap MiB |\n|---|---|---|---|---|---|\n", g.events, g.size, g.batch, g.streams)
+	for done := 0; done < g.events; done += g.every {
+		start := time.Now()
+		for n := 0; n < g.every; n += g.batch {
+			if err := g.appendBatch(); err != nil {
+				return err
+			}
+		}
+		if err := (verbatim{g.store}).drain(); err != nil {
+			return err
+		}
+		took := time.Since(start)
+		s := g.store.Stats()
+		fmt.Printf("| %d | %.0f | %.0f | %.2f | %.0f | %.0f |\n", s.Head, float64(g.every)/took.Seconds(),
+			float64(s.LogBytes)/float64(s.Head), float64(s.LogBytes)/float64(s.RecordBytes), float64(s.IndexBytes)/float64(s.Head), heap())
+	}
+	return nil
+}
+
+func heap() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc) / (1 << 20)
+}
+
+func (g *grower) appendBatch() error {
+	events := make([]event.Proposed, g.batch)
+	for i := range events {
+		p := ledger.NewPosted(g.account(), ledger.PostedFields{Payload: g.payload})
+		p.Stream = g.stream()
+		events[i] = p
+	}
+	_, err := g.store.Append(context.Background(), event.Append{Events: events})
+	return err
+}
+
+func (g *grower) account() string { return fmt.Sprintf("account-%d", g.random.IntN(100_000)) }
+func (g *grower) stream() string  { return fmt.Sprintf("ledger-%d", g.random.IntN(g.streams)) }
+
+// measure reads what a user would of the store that is full now.
+func (g *grower) measure() error {
+	fmt.Print("\n| with all of them | p50 | per event |\n|---|---|---|\n")
+	ctx := context.Background()
+	for _, read := range []struct {
+		name  string
+		times int
+		sel   func() event.Selection
+	}{
+		{"one stream, by name, warm", 1000, func() event.Selection { return event.Selection{Stream: g.stream()} }},
+		{"one tag, by name, warm", 1000, func() event.Selection { return event.Selection{Tags: []string{"account:" + g.account()}} }},
+		{"the last event of a type", 1000, func() event.Selection {
+			return event.Selection{Types: []string{ledger.PostedType}, Backward: true, Limit: 1}
+		}},
+	} {
+		if err := g.timed(read.name, read.times, func() (n int, err error) {
+			for _, err := range g.store.Read(ctx, read.sel()) {
+				if err != nil {
+					return n, err
+				}
+				n++
+			}
+			return n, nil
+		}); err != nil {
+			return err
+		}
+	}
+	if err := g.conditions(ctx); err != nil {
+		return err
+	}
+	if err := g.replay(ctx); err != nil {
+		return err
+	}
+	return g.reopen()
+}
+
+// timed prints the median of how long something takes, by itself and by event.
+func (g *grower) timed(name string, times int, do func() (int, error)) error {
+	runs := make([]run, 0, times)
+	events := 0
+	var sum time.Duration
+	for range times {
+		start := time.Now()
+		n, err := do()
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		took := time.Since(start)
+		events += n
+		sum += took
+		runs = append(runs, run{p50: took})
+	}
+	mid := median(runs, func(r run) time.Duration { return r.p50 })
+	fmt.Printf("| %s (%d events on average) | %v | %v |\n", name, events/times, mid.Round(100*time.Nanosecond), sum/time.Duration(max(events, 1)))
+	return nil
+}
+
+// conditions compares appends with a condition on a tag with those without.
+func (g *grower) conditions(ctx context.Context) error {
+	one := func(conditions func() []event.Condition) func() (int, error) {
+		return func() (int, error) {
+			p := ledger.NewPosted(g.account(), ledger.PostedFields{Payload: g.payload})
+			_, err := g.store.Append(ctx, event.Append{Stream: g.stream(), Events: []event.Proposed{p}, Conditions: conditions()})
+			return 1, err
+		}
+	}
+	none := func() []event.Condition { return nil }
+	tag := func() []event.Condition {
+		return []event.Condition{event.NoneMatch{Query: event.Query{{Tags: []string{"account:" + g.account()}}}, After: g.store.Stats().Head}}
+	}
+	if err := g.timed("append without condition", 2000, one(none)); err != nil {
+		return err
+	}
+	return g.timed("append on condition that nothing with a tag came", 2000, one(tag))
+}
+
+// replay reads the whole log, every byte of it, and prints it beside a copy of
+// as many bytes.
+func (g *grower) replay(ctx context.Context) error {
+	start := time.Now()
+	bytes, sum := 0, byte(0)
+	for e, err := range g.store.Read(ctx, event.Selection{}) {
+		if err != nil {
+			return err
+		}
+		bytes += len(e.Record())
+		sum ^= e.Record()[len(e.Record())-1]
+	}
+	took := time.Since(start)
+	fmt.Printf("\nreplay by Read, checksums verified: %.2f GB/s, %.2f M events/s (%x)\n", float64(bytes)/took.Seconds()/1e9, float64(g.store.Stats().Head)/took.Seconds()/1e6, sum)
+	from, to := make([]byte, 64<<20), make([]byte, 64<<20)
+	for i := range from {
+		from[i] = byte(i)
+	}
+	start = time.Now()
+	for range 20 {
+		copy(to, from)
+	}
+	took = time.Since(start)
+	fmt.Printf("memcpy of 64 MiB: %.2f GB/s (%x)\n", 20*float64(len(from))/took.Seconds()/1e9, crc32.ChecksumIEEE(binary.LittleEndian.AppendUint64(nil, uint64(to[77]))))
+	return nil
+}
+
+func (g *grower) reopen() error {
+	start := time.Now()
+	if err := g.store.Close(); err != nil {
+		return err
+	}
+	closed := time.Since(start)
+	start = time.Now()
+	if err := g.open(); err != nil {
+		return err
+	}
+	fmt.Printf("closed in %v, opened again, clean, in %v\n", closed.Round(time.Millisecond), time.Since(start).Round(time.Microsecond))
+	return g.store.Close()
+}
