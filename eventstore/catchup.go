@@ -50,8 +50,7 @@ func fits(at checkpoint, l *eventLog, head place) bool {
 	}) == nil
 }
 
-// copyAfter returns the next events, whole appends, for one transaction of the
-// index.
+// copyAfter returns the next events for one transaction of the index.
 func (l *eventLog) copyAfter(after, head uint64) (events []event.Event, err error) {
 	err = l.env.View(func(txn *lmdbenv.Txn) error {
 		scan, err := logView{l, txn}.scan(after+1, false)
@@ -59,15 +58,13 @@ func (l *eventLog) copyAfter(after, head uint64) (events []event.Event, err erro
 			return err
 		}
 		defer scan.close()
-		inside := false // an append
-		for bytes := 0; scan.position <= head && (inside || len(events) < applyEvents && bytes < applyBytes); {
+		for bytes := 0; scan.position <= head && len(events) < applyEvents && bytes < applyBytes; {
 			e, err := scan.next()
 			if err != nil {
 				return err
 			}
 			bytes += len(e.Record())
 			events = append(events, e.Clone())
-			inside = e.BatchSeq()+1 < e.BatchSize()
 		}
 		return nil
 	})

@@ -246,7 +246,7 @@ func (w *watcher) publish() (more bool, err error) {
 		if shown.bytes > s.recent.max {
 			return true, nil
 		}
-		events, err := s.log.copyAfter(shown.head.position, head.position)
+		events, err := s.log.appendsAfter(shown.head.position, head.position)
 		if err != nil {
 			return false, err
 		}
@@ -254,6 +254,30 @@ func (w *watcher) publish() (more bool, err error) {
 		s.waiters.wake(events)
 		s.recent.trim(w.at)
 	}
+}
+
+// appendsAfter returns the next events, whole appends up to a head, as many as
+// are taken up at a time.
+func (l *eventLog) appendsAfter(after, head uint64) (events []event.Event, err error) {
+	err = l.env.View(func(txn *lmdbenv.Txn) error {
+		scan, err := logView{l, txn}.scan(after+1, false)
+		if err != nil {
+			return err
+		}
+		defer scan.close()
+		inside := false // an append
+		for bytes := 0; scan.position <= head && (inside || len(events) < applyEvents && bytes < applyBytes); {
+			e, err := scan.next()
+			if err != nil {
+				return err
+			}
+			bytes += len(e.Record())
+			events = append(events, e.Clone())
+			inside = e.BatchSeq()+1 < e.BatchSize()
+		}
+		return nil
+	})
+	return events, err
 }
 
 // learnSchemas takes up what the writer has registered.

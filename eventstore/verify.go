@@ -23,10 +23,16 @@ type Report struct {
 	Head, IndexPosition uint64
 	// Events, Appends and Streams there are; Bytes of records.
 	Events, Appends, Streams, Bytes uint64
+	// JournalPosition is up to where the journal has events that the log has not
+	// taken up, 0 when there are none. [VerifyDir] says it.
+	JournalPosition uint64
 	// Problems are the first hundred, in the order of the log; Found is how
 	// many there are.
 	Problems []Problem
 	Found    int
+	// Notes are what is worth knowing and no damage: what could not be verified
+	// beside a writer, what a crash left.
+	Notes []string
 }
 
 // Problem is one thing that is not as it must be.
@@ -67,28 +73,47 @@ func (s *Store) Verify(ctx context.Context) (Report, error) {
 	if err != nil {
 		return v.report, err
 	}
-	entries, err := v.indexEntries()
-	if err != nil {
-		return v.report, closedError(err)
+	err = v.run(ctx)
+	return v.report, err
+}
+
+// run verifies log and index.
+func (v *verifier) run(ctx context.Context) error {
+	var entries indexCounts
+	if v.store.index != nil {
+		var err error
+		if entries, err = v.indexEntries(); err != nil {
+			return closedError(err)
+		}
 	}
 	for v.position < v.head.position && !v.ended {
 		if err := ctx.Err(); err != nil {
-			return v.report, err
+			return err
 		}
 		if err := v.step(); err != nil {
-			return v.report, closedError(err)
+			return closedError(err)
+		}
+		if v.progress != nil {
+			v.progress(v.position, v.head.position)
 		}
 	}
-	v.finish(entries)
-	return v.report, nil
+	v.report.Head = v.position
+	v.report.Streams = uint64(len(v.streams))
+	if v.store.index != nil {
+		v.finish(entries)
+	}
+	return nil
 }
 
 // verifier is a verification on its way.
 type verifier struct {
-	store   *Store
+	store   *Store // its index may be nil
 	head    place
 	report  Report
 	streams map[string]uint64 // versions
+	tags    []string          // scratch space
+	// progress is called now and then; nil is not.
+	progress func(position, head uint64)
 
 	position uint64 // verified so far
 	key      []byte // the id there, as the log's key
@@ -128,11 +153,15 @@ func (v *verifier) indexEntries() (indexCounts, error) {
 
 // step verifies the next events, in one transaction each of log and index.
 func (v *verifier) step() error {
-	index, err := v.store.index.env.Begin()
-	if err != nil {
-		return err
+	view := indexView{index: v.store.index}
+	if v.store.index != nil {
+		index, err := v.store.index.env.Begin()
+		if err != nil {
+			return err
+		}
+		defer index.Close()
+		view.txn = index.Txn
 	}
-	defer index.Close()
 	log, err := v.store.log.env.Begin()
 	if err != nil {
 		return err
@@ -170,8 +199,10 @@ func (v *verifier) step() error {
 		}
 		v.order(e)
 		v.sparse(log.Txn, e)
-		if err := v.indexed(indexView{index: v.store.index, txn: index.Txn}, e); err != nil {
-			return err
+		if v.store.index != nil {
+			if err := v.indexed(view, e); err != nil {
+				return err
+			}
 		}
 		v.previous = e.Clone()
 	}
@@ -193,12 +224,26 @@ func (v *verifier) record(key, record []byte) (event.Event, bool) {
 		v.report.add(v.position, "the record found there is that of position %d", e.Position())
 		v.position = e.Position()
 	}
-	if err := v.store.Schemas().Verify(e.Type(), e.Schema(), e.Data()); err != nil {
-		v.report.add(v.position, "data: %v", err)
-	}
+	v.data(e)
 	v.report.Events++
 	v.report.Bytes += uint64(len(record))
 	return e, true
+}
+
+// data verifies the event's data by its schema, and that it has the tags which
+// the schema takes from the data.
+func (v *verifier) data(e event.Event) {
+	schemas := v.store.Schemas()
+	if err := schemas.Verify(e.Type(), e.Schema(), e.Data()); err != nil {
+		v.report.add(v.position, "data: %v", err)
+		return
+	}
+	v.tags = schemas.AppendTags(v.tags[:0], e.Type(), e.Schema(), e.Data())
+	for _, tag := range v.tags {
+		if !e.HasTag(tag) {
+			v.report.add(v.position, "tag %q is missing, which its schema takes from its data", tag)
+		}
+	}
 }
 
 func problem(err error) string {
@@ -283,8 +328,6 @@ func (v *verifier) entry(view indexView, db lmdbenv.DBI, key, want []byte, e eve
 
 // finish compares what can only be known at the end.
 func (v *verifier) finish(entries indexCounts) {
-	v.report.Head = v.position
-	v.report.Streams = uint64(len(v.streams))
 	for name, db := range v.store.index.databases() {
 		if got, want := entries[*db], v.expected[*db]; got != want {
 			v.report.add(0, "the index has %d entries of %s, the log gives %d", got, name, want)
