@@ -34,7 +34,7 @@ func openReadOnly(dir string, o Options) (_ *Store, err error) {
 		}
 	}()
 	refuse := func([]*schema.Schema) error { return errReadOnly() }
-	if s.registry, err = s.log.openRegistry(o.Schemas, o.Compatibility, refuse); err != nil {
+	if s.registry, err = s.log.openRegistry(o.Schemas, o.rules(), refuse); err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
 	}
 	if s.index, err = openIndex(filepath.Join(dir, indexDir), env); err != nil {

@@ -29,7 +29,8 @@ func (s *Store) Schemas() *schema.Set { return s.registry.Set() }
 // as [Options].Compatibility asks, is a [*compat.IncompatibleError]; its
 // findings, with Against counting these versions from the oldest, are returned
 // too. Bytes that are no schema are an [*event.InvalidDataError], what can't be
-// in one store with other schemas an [*event.ArgumentError]. Nothing is
+// in one store with other schemas an [*event.ArgumentError], more than
+// [Options].MaxSchemas and MaxSchemaBytes allow an [*event.TooLargeError]. Nothing is
 // registered then. After an [*event.UnavailableError] that is an
 // [event.ErrOutcomeUnknown], the schema may be there when the store is opened
 // again.
@@ -66,7 +67,7 @@ func (s *Store) Register(ctx context.Context, bfbs []byte) ([]compat.Finding, er
 
 // openRegistry returns the registry of the schemas that the log keeps, with the
 // sources in it. New ones go to keep.
-func (l *eventLog) openRegistry(sources schema.Sources, mode compat.Mode, keep func([]*schema.Schema) error) (*registry.Registry, error) {
+func (l *eventLog) openRegistry(sources schema.Sources, rules registry.Rules, keep func([]*schema.Schema) error) (*registry.Registry, error) {
 	if _, err := schema.Load(sources); err != nil {
 		return nil, fmt.Errorf("options: %w", err)
 	}
@@ -74,7 +75,7 @@ func (l *eventLog) openRegistry(sources schema.Sources, mode compat.Mode, keep f
 	if err != nil {
 		return nil, err
 	}
-	r, err := registry.New(mode, keep, kept)
+	r, err := registry.New(rules, keep, kept)
 	if err != nil {
 		return nil, err
 	}

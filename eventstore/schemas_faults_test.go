@@ -45,7 +45,7 @@ func TestSchemaWhoseCommitFailed(t *testing.T) {
 			}
 			return nil
 		}
-		store.registry, err = registry.New(compat.FullTransitive, once, [][]byte{eventstoretest.Schema[0].BFBS})
+		store.registry, err = registry.New(registry.Rules{Mode: compat.FullTransitive}, once, [][]byte{eventstoretest.Schema[0].BFBS})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -37,6 +37,11 @@ type Options struct {
 	// the store has. The zero mode is the strictest, and what events need: all
 	// versions of the code can read the data of all others.
 	Compatibility compat.Mode
+	// MaxSchemas is how many schemas the store may have, all versions counted, by
+	// default 1000, and MaxSchemaBytes how many bytes they may have together, by
+	// default 64 MiB: all of them are in memory while the store is open. They
+	// bound what is registered, not what is there.
+	MaxSchemas, MaxSchemaBytes int
 	// MaxRecord is the largest record in bytes, at most and by default
 	// [event.MaxRecord].
 	MaxRecord int
@@ -70,10 +75,12 @@ const (
 	defaultMaxJournal      = 256 << 20
 	defaultMaxQueue        = 64 << 20
 	defaultMaxTail         = 64 << 20
+	defaultMaxSchemas      = 1000
+	defaultMaxSchemaBytes  = 64 << 20
 )
 
 func (o *Options) complete() error {
-	for name, v := range map[string]int{"MaxRecord": o.MaxRecord, "MaxAppend": o.MaxAppend, "MaxAppendEvents": o.MaxAppendEvents, "MaxJournal": o.MaxJournal, "MaxQueue": o.MaxQueue, "MaxTail": o.MaxTail} {
+	for name, v := range map[string]int{"MaxRecord": o.MaxRecord, "MaxAppend": o.MaxAppend, "MaxAppendEvents": o.MaxAppendEvents, "MaxJournal": o.MaxJournal, "MaxQueue": o.MaxQueue, "MaxTail": o.MaxTail, "MaxSchemas": o.MaxSchemas, "MaxSchemaBytes": o.MaxSchemaBytes} {
 		if v < 0 {
 			return fmt.Errorf("event store: Options.%s is %d, it must not be negative", name, v)
 		}
@@ -87,6 +94,7 @@ func (o *Options) complete() error {
 	}{
 		{&o.MaxRecord, event.MaxRecord}, {&o.MaxAppend, defaultMaxAppend}, {&o.MaxAppendEvents, defaultMaxAppendEvents},
 		{&o.MaxJournal, defaultMaxJournal}, {&o.MaxQueue, defaultMaxQueue}, {&o.MaxTail, defaultMaxTail},
+		{&o.MaxSchemas, defaultMaxSchemas}, {&o.MaxSchemaBytes, defaultMaxSchemaBytes},
 	} {
 		if *d.v == 0 {
 			*d.v = d.otherwise
@@ -99,6 +107,11 @@ func (o *Options) complete() error {
 		return fmt.Errorf("event store: Options.MaxJournal is %d, with appends of %d bytes it must be at least %d", o.MaxJournal, o.MaxAppend, 2*segment)
 	}
 	return nil
+}
+
+// rules are what is asked of new schemas.
+func (o *Options) rules() registry.Rules {
+	return registry.Rules{Mode: o.Compatibility, MaxSchemas: o.MaxSchemas, MaxBytes: o.MaxSchemaBytes}
 }
 
 // journalShape is the size of the journal's segments, and how many there may
@@ -256,7 +269,7 @@ func open(dir string, o Options) (_ *Store, err error) {
 			err = errors.Join(err, s.closeFiles())
 		}
 	}()
-	if s.registry, err = s.log.openRegistry(o.Schemas, o.Compatibility, s.log.keepSchemas); err != nil {
+	if s.registry, err = s.log.openRegistry(o.Schemas, o.rules(), s.log.keepSchemas); err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
 	}
 	head, err := s.log.head()

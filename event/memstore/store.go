@@ -41,7 +41,7 @@ func New(schemas ...schema.Sources) (*Store, error) {
 	if _, err := schema.Load(schemas...); err != nil {
 		return nil, err
 	}
-	r, err := registry.New(compat.FullTransitive, nil, nil)
+	r, err := registry.New(registry.Rules{Mode: compat.FullTransitive}, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func (k *kept) keep(added []*schema.Schema) error {
 
 func open(t testing.TB, mode compat.Mode, k *kept) *Registry {
 	t.Helper()
-	r, err := New(mode, k.keep, k.bfbs)
+	r, err := New(Rules{Mode: mode}, k.keep, k.bfbs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +262,7 @@ func TestKeptBeforeVisible(t *testing.T) {
 	broken := errors.New("disk on fire")
 	var r *Registry
 	fail := true
-	r, err := New(compat.FullTransitive, func([]*schema.Schema) error {
+	r, err := New(Rules{}, func([]*schema.Schema) error {
 		if _, _, ok := r.Set().Lookup(deposited); ok {
 			t.Error("visible while it is being kept")
 		}
@@ -317,10 +317,73 @@ func TestRacingRegistrations(t *testing.T) {
 func TestDamagedHistory(t *testing.T) {
 	t.Parallel()
 	good := source(t, testdata, "bank.bfbs").BFBS
-	if _, err := New(compat.FullTransitive, nil, [][]byte{good, good[:9]}); err == nil || !strings.Contains(err.Error(), "kept schema 2 of 2") {
+	if _, err := New(Rules{}, nil, [][]byte{good, good[:9]}); err == nil || !strings.Contains(err.Error(), "kept schema 2 of 2") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := New(compat.Mode(99), nil, nil); err == nil {
+	if _, err := New(Rules{Mode: compat.Mode(99)}, nil, nil); err == nil {
 		t.Error("mode 99 is taken")
+	}
+}
+
+// Limits hold for what is new, say what and how much, and leave alone what is
+// known or was kept under others.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	bank, several := source(t, testdata, "bank.bfbs"), source(t, testdata, "several.bfbs")
+	both := len(bank.BFBS) + len(several.BFBS)
+	for name, c := range map[string]struct {
+		rules Rules
+		want  event.TooLargeError
+	}{
+		"as many as there may be": {Rules{MaxSchemas: 2, MaxBytes: both}, event.TooLargeError{}},
+		"too many":                {Rules{MaxSchemas: 1}, event.TooLargeError{Bound: "max_schemas", Limit: 1, Actual: 2}},
+		"too large":               {Rules{MaxBytes: both - 1}, event.TooLargeError{Bound: "max_schema_bytes", Limit: uint64(both - 1), Actual: uint64(both)}},
+	} {
+		k := new(kept)
+		r, err := New(c.rules, k.keep, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := func(err error) {
+			t.Helper()
+			var large *event.TooLargeError
+			if got := errors.As(err, &large); got != (c.want.Bound != "") || got && *large != c.want {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		check(r.Register(bank, several))
+		if err := r.Register(bank, bank); err != nil {
+			t.Errorf("%s: one, twice: %v", name, err)
+		}
+		check(r.Register(several))
+		if want := map[bool]int{true: 2, false: 1}[c.want.Bound == ""]; len(k.bfbs) != want {
+			t.Errorf("%s: %d are kept", name, len(k.bfbs))
+		}
+		again, err := New(Rules{MaxSchemas: 1, MaxBytes: 1}, k.keep, k.bfbs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Register(bank); err != nil {
+			t.Errorf("%s: a known one under tighter limits: %v", name, err)
+		}
+	}
+}
+
+// A version that was left out is refused, and told from one that takes away.
+func TestOlderVersionThatWasLeftOut(t *testing.T) {
+	t.Parallel()
+	older, newer := source(t, pairs, "append-field", "old.bfbs"), source(t, pairs, "append-field", "new.bfbs")
+	r := open(t, compat.FullTransitive, new(kept))
+	if err := r.Register(newer); err != nil {
+		t.Fatal(err)
+	}
+	err := r.Register(older)
+	var broken *compat.IncompatibleError
+	if !errors.As(err, &broken) || !broken.Older || !strings.Contains(err.Error(), "never registered here") {
+		t.Errorf("an older version: %v", err)
+	}
+	err = r.Register(source(t, pairs, "field-retyped", "new.bfbs"))
+	if !errors.As(err, &broken) || broken.Older || strings.Contains(err.Error(), "older version") {
+		t.Errorf("another version: %v", err)
 	}
 }

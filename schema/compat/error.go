@@ -13,6 +13,9 @@ type IncompatibleError struct {
 	Mode Mode
 	// Findings are all breaks, at least one.
 	Findings []Finding
+	// Older says that there would be none if the schema had come before the
+	// versions that there are: most likely it is one that was left out.
+	Older bool
 }
 
 // Error lists all findings, a line each.
@@ -22,6 +25,10 @@ func (e *IncompatibleError) Error() string {
 	for _, f := range e.Findings {
 		b.WriteString("\n\t")
 		b.WriteString(f.String())
+	}
+	if e.Older {
+		b.WriteString("\nit seems to be an older version, which was never registered here: versions are registered in their order, so use the newest; data of this one needs a store that knew it first")
+		return b.String()
 	}
 	b.WriteString("\nundo these changes; declare what is different as a new field, table or view version beside the old one")
 	return b.String()
