@@ -92,19 +92,20 @@ func (s *Store) AppendByKey(ctx context.Context, key string) (event.Receipt, boo
 // The committer looks only at what comes after.
 func (s *Store) facts(p *commit.Proposal) (err error) {
 	t := s.recent.snapshot()
-	p.Facts = commit.Facts{At: t.head.position}
+	p.Facts = commit.Facts{At: t.head.position, Versions: p.Facts.Versions[:0]}
 	if p.Key != "" {
 		if p.Facts.Earlier, err = s.earlier(t, p.Key); err != nil || p.Facts.Earlier != nil {
 			return err
 		}
 	}
-	p.Facts.Versions = make(map[string]uint64)
-	for stream := range p.Streams {
-		if version, ok := t.Version(stream); ok {
-			p.Facts.Versions[stream] = version
-		} else {
-			p.Facts.Versions[stream] = 0
-		}
+	known := !slices.ContainsFunc(p.Conditions, isNoneMatch)
+	for _, stream := range p.Streams {
+		version, ok := t.Version(stream)
+		p.Facts.Versions = append(p.Facts.Versions, version)
+		known = known && ok
+	}
+	if known {
+		return nil
 	}
 	r, err := s.index.env.Begin()
 	if err != nil {
@@ -112,14 +113,19 @@ func (s *Store) facts(p *commit.Proposal) (err error) {
 	}
 	defer r.Close()
 	view := indexView{index: s.index, txn: r.Txn}
-	for stream, version := range p.Facts.Versions {
-		if version == 0 {
-			if p.Facts.Versions[stream], err = view.version(stream); err != nil {
+	for i, stream := range p.Streams {
+		if p.Facts.Versions[i] == 0 {
+			if p.Facts.Versions[i], err = view.version(stream); err != nil {
 				return err
 			}
 		}
 	}
 	return s.matches(t, view, p)
+}
+
+func isNoneMatch(c event.Condition) bool {
+	_, ok := c.(event.NoneMatch)
+	return ok
 }
 
 // matches finds what already stands against the proposal's NoneMatch

@@ -51,43 +51,54 @@ type committer struct {
 	until    time.Time
 	waiting  atomic.Int64 // length of queue
 
+	// batch and proposals are scratch space of who leads.
+	batch     []*pending
+	proposals []*commit.Proposal
+
 	mu      sync.Mutex
 	queue   []*pending
-	queued  int // bytes
+	wave    *wave // of the queue; nil when nobody waits for it
+	queued  int   // bytes
 	leading bool
 	closed  bool
 	idle    sync.Cond // leading became false
 }
 
-// pending is a proposal and, once done is closed, its outcome.
+// pending is a proposal and, once it was committed, its outcome.
 type pending struct {
 	proposal *commit.Proposal
 	taken    bool // by a batch; guarded by the committer's mutex
-	done     chan struct{}
-	outcome  commit.Outcome
-	err      error
+	// wave is the one whose end brings the outcome. It is another one later when
+	// the batch was full.
+	wave    atomic.Pointer[wave]
+	outcome commit.Outcome
+	err     error
 }
+
+// wave is the proposers that one batch releases, all at once.
+type wave struct{ done chan struct{} }
 
 // submit has the proposal decided and committed.
 func (c *committer) submit(ctx context.Context, p *commit.Proposal) (commit.Outcome, error) {
-	w := &pending{proposal: p, done: make(chan struct{})}
+	w := &pending{proposal: p}
 	lead, err := c.enqueue(w)
-	if err != nil {
+	switch {
+	case err != nil:
 		return commit.Outcome{}, err
-	}
-	if lead {
+	case lead:
 		c.lead()
-	}
-	select {
-	case <-w.done:
 		return w.outcome, w.err
-	default:
 	}
-	select {
-	case <-w.done:
-		return w.outcome, w.err
-	case <-ctx.Done():
-		return c.abandon(ctx, w)
+	for {
+		at := w.wave.Load()
+		select {
+		case <-at.done:
+			if w.wave.Load() == at {
+				return w.outcome, w.err
+			}
+		case <-ctx.Done():
+			return c.abandon(ctx, w)
+		}
 	}
 }
 
@@ -107,8 +118,15 @@ func (c *committer) enqueue(w *pending) (lead bool, err error) {
 	c.queue = append(c.queue, w)
 	c.waiting.Store(int64(len(c.queue)))
 	c.queued += size
-	lead, c.leading = !c.leading, true
-	return lead, nil
+	if !c.leading {
+		c.leading = true
+		return true, nil
+	}
+	if c.wave == nil {
+		c.wave = &wave{make(chan struct{})}
+	}
+	w.wave.Store(c.wave)
+	return false, nil
 }
 
 // abandon gives up waiting. What no batch has taken yet will not happen.
@@ -128,7 +146,8 @@ func (c *committer) abandon(ctx context.Context, w *pending) (commit.Outcome, er
 	}
 }
 
-// lead commits the first batch, which holds the leader's own proposal.
+// lead commits the first batch, which holds the leader's own proposal: nobody
+// queues while nobody leads.
 func (c *committer) lead() {
 	if c.round() {
 		go func() {
@@ -142,8 +161,8 @@ func (c *committer) lead() {
 // next proposer leads.
 func (c *committer) round() (more bool) {
 	c.linger()
-	if batch := c.take(); len(batch) > 0 {
-		c.run(batch)
+	if batch, released := c.take(); len(batch) > 0 {
+		c.run(batch, released)
 		// Not all of those released or waiting: a group that waits for its own
 		// size breaks in two when one of it is late.
 		c.expected = (len(batch) + int(c.waiting.Load())) * 9 / 10
@@ -168,7 +187,9 @@ func (c *committer) linger() {
 	}
 }
 
-func (c *committer) take() (batch []*pending) {
+// take returns what is committed next, and who waits for it. The batch is valid
+// until the next one.
+func (c *committer) take() (batch []*pending, released *wave) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n, bytes := 0, 0
@@ -181,26 +202,37 @@ func (c *committer) take() (batch []*pending) {
 		bytes += size
 		n++
 	}
-	batch = slices.Clone(c.queue[:n])
+	c.batch = append(c.batch[:0], c.queue[:n]...)
 	c.queue = slices.Delete(c.queue, 0, n)
 	c.waiting.Store(int64(len(c.queue)))
 	c.queued -= bytes
-	return batch
+	released, c.wave = c.wave, nil
+	if n > 0 && len(c.queue) > 0 {
+		c.wave = &wave{make(chan struct{})}
+		for _, w := range c.queue {
+			w.wave.Store(c.wave)
+		}
+	}
+	return c.batch, released
 }
 
 // run decides a batch, makes it durable, and only then visible.
-func (c *committer) run(batch []*pending) {
-	proposals := make([]*commit.Proposal, len(batch))
-	for i, w := range batch {
-		proposals[i] = w.proposal
+func (c *committer) run(batch []*pending, released *wave) {
+	c.proposals = c.proposals[:0]
+	for _, w := range batch {
+		c.proposals = append(c.proposals, w.proposal)
 	}
-	decided, err := c.commit(proposals)
+	decided, err := c.commit(c.proposals)
 	for i, w := range batch {
 		if w.err = err; err == nil {
 			w.outcome = decided.Outcomes[i]
 		}
-		close(w.done)
 	}
+	if released != nil {
+		close(released.done)
+	}
+	clear(batch)
+	clear(c.proposals)
 }
 
 func (c *committer) commit(proposals []*commit.Proposal) (commit.Batch, error) {

@@ -97,8 +97,9 @@ func (l *eventLog) commit(events []event.Event) error {
 			return err
 		}
 		var key [8]byte
+		var at place
 		for _, e := range events {
-			at := placeOf(e)
+			at = placeOf(e)
 			if err := txn.Put(l.records, at.id[:], e.Record(), lmdbenv.Append); err != nil {
 				return fmt.Errorf("position %d, id %s: %w", at.position, at.id, err)
 			}

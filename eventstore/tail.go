@@ -54,6 +54,7 @@ type tail struct {
 	base   uint64
 	head   place
 	bytes  int64
+	recent *recent
 }
 
 // chunk holds whole batches. It only ever grows, at its end, and whoever reads
@@ -65,6 +66,7 @@ type chunk struct {
 	events []event.Event
 	bytes  int64
 	lists  map[list][]uint32 // offsets into events, ascending
+	ones   []uint32          // room for lists with one event, which most are
 	keys   map[string]uint32 // offset of the append's first event
 }
 
@@ -72,6 +74,9 @@ type chunk struct {
 // taking a snapshot is one atomic load.
 type recent struct {
 	current atomic.Pointer[tail]
+	// versions may be ahead of current: of a batch that is being published, of a
+	// chunk that was just trimmed.
+	versions *versions
 
 	mu      sync.Mutex // serializes publish and trim
 	max     int64      // bytes
@@ -81,8 +86,8 @@ type recent struct {
 }
 
 func newRecent(head place, maxBytes int64, chunk int) *recent {
-	r := &recent{max: maxBytes, chunk: chunk, trimmed: make(chan struct{})}
-	r.current.Store(&tail{base: head.position, head: head})
+	r := &recent{max: maxBytes, chunk: chunk, versions: newVersions(), trimmed: make(chan struct{})}
+	r.current.Store(&tail{base: head.position, head: head, recent: r})
 	return r
 }
 
@@ -93,12 +98,13 @@ func (r *recent) publish(events []event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.current.Load()
-	next := &tail{chunks: old.chunks, base: old.base, head: placeOf(events[len(events)-1]), bytes: old.bytes}
+	next := &tail{chunks: old.chunks, base: old.base, head: placeOf(events[len(events)-1]), bytes: old.bytes, recent: r}
 	if n := len(next.chunks); n == 0 || next.chunks[n-1].len() >= r.chunk {
 		c := &chunk{base: old.head.position, lists: make(map[list][]uint32), keys: make(map[string]uint32)}
 		next.chunks = append(next.chunks[:n:n], c)
 	}
 	next.bytes += next.chunks[len(next.chunks)-1].add(events)
+	r.versions.add(events)
 	r.current.Store(next)
 }
 
@@ -119,8 +125,12 @@ func (r *recent) trim(position uint64) {
 	if next.base == old.base {
 		return
 	}
+	dropped := old.chunks[:len(old.chunks)-len(next.chunks)]
 	next.chunks = append([]*chunk(nil), next.chunks...) // lets go of the dropped ones
 	r.current.Store(&next)
+	for _, c := range dropped {
+		r.versions.forget(c, next.base)
+	}
 	close(r.trimmed)
 	r.trimmed = make(chan struct{})
 }
@@ -172,7 +182,10 @@ func (c *chunk) add(events []event.Event) (bytes int64) {
 		c.events = append(c.events, e)
 		bytes += int64(len(e.Record()))
 		for l := range lists(e) {
-			if on := c.lists[l]; len(on) == 0 || on[len(on)-1] != offset {
+			switch on := c.lists[l]; {
+			case len(on) == 0:
+				c.lists[l] = c.one(offset)
+			case on[len(on)-1] != offset:
 				c.lists[l] = append(on, offset)
 			}
 		}
@@ -182,6 +195,16 @@ func (c *chunk) add(events []event.Event) (bytes int64) {
 	}
 	c.bytes += bytes
 	return bytes
+}
+
+// one makes a list of one event.
+func (c *chunk) one(offset uint32) []uint32 {
+	n := len(c.ones)
+	if n == cap(c.ones) {
+		c.ones, n = make([]uint32, 0, chunkEvents), 0
+	}
+	c.ones = append(c.ones, offset)
+	return c.ones[n : n+1 : n+1]
 }
 
 // on returns the offsets of a list, of which the caller must leave out those
@@ -235,6 +258,21 @@ func (t *tail) Head() (uint64, event.ID) { return t.head.position, t.head.id }
 func (t *tail) Base() uint64             { return t.base }
 
 func (t *tail) Version(stream string) (uint64, bool) {
+	end, ok := t.recent.versions.of(stream)
+	switch {
+	case ok && end.position <= t.base:
+		return 0, false
+	case ok && end.position <= t.head.position:
+		return end.version, true
+	case !ok && t.recent.snapshot().base == t.base:
+		return 0, false
+	}
+	return t.searchVersion(stream)
+}
+
+// searchVersion is for a tail that is not the current one any more: the stream
+// has gone on since, or what was trimmed since was its end.
+func (t *tail) searchVersion(stream string) (uint64, bool) {
 	for i := len(t.chunks) - 1; i >= 0; i-- {
 		c := t.chunks[i]
 		on := c.on(list{byStream, stream})

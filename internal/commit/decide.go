@@ -61,6 +61,11 @@ func Decide(state State, proposals []*Proposal, now time.Time, entropy Entropy) 
 	}
 	d.position, d.id = state.Head()
 	d.batch.Outcomes = make([]Outcome, 0, len(proposals))
+	events := 0
+	for _, p := range proposals {
+		events += len(p.Events)
+	}
+	d.batch.Events = make([]event.Event, 0, events)
 	d.batch.ClockBehind = d.position > 0 && millis(now) < d.id.Time()
 	for _, p := range proposals {
 		d.batch.Outcomes = append(d.batch.Outcomes, d.decide(p))
@@ -166,7 +171,7 @@ func (d *decider) version(p *Proposal, stream string) uint64 {
 	if version, ok := d.state.Version(stream); ok {
 		return version
 	}
-	return p.Facts.Versions[stream]
+	return p.factOf(stream)
 }
 
 func (d *decider) accept(p *Proposal) Outcome {

@@ -122,7 +122,7 @@ func TestDecideUsesFacts(t *testing.T) {
 	a := to("a", 1)
 	a.Conditions = []event.Condition{event.StreamAt{Stream: "a", Version: 4}, event.NoneMatch{Query: event.Query{{}}, After: 7}}
 	p := proposal(t, a)
-	p.Facts = Facts{At: 7, Versions: map[string]uint64{"a": 4}, Matches: []uint64{0, 0}}
+	p.Facts = Facts{At: 7, Versions: []uint64{4}, Matches: []uint64{0, 0}}
 	if b := Decide(past{position: 7, base: 7}, []*Proposal{p}, noon, fixed(1)); b.Outcomes[0].Err != nil || b.Outcomes[0].Receipt.Version != 5 {
 		t.Errorf("outcome: %+v", b.Outcomes[0])
 	}

@@ -40,18 +40,27 @@ type Proposal struct {
 	Key        string
 	// Content identifies what is appended; set when there is a key.
 	Content Content
+	// Streams are the names of all streams that the proposal writes or names in
+	// a condition, sorted, each once.
+	Streams []string
 	// Size is the length of all records.
 	Size  int
 	Facts Facts
+
+	// What the slices are made of, as long as it is enough: most appends have
+	// one event, in one stream.
+	event   [1]event.Event
+	stream  [1]string
+	version [1]uint64
 }
 
 // Facts are what a proposer found in the log up to position At. Decide looks
 // only at what came after.
 type Facts struct {
 	At uint64
-	// Versions holds the version of every stream the append writes or names
-	// in a condition. A stream without events may be left out.
-	Versions map[string]uint64
+	// Versions holds the version of each of [Proposal.Streams], in their order.
+	// It may be nil when all are 0.
+	Versions []uint64
 	// Matches holds, for each condition that is a NoneMatch, the position of
 	// a match, 0 if there was none. It may be nil when all are 0.
 	Matches []uint64
@@ -79,11 +88,13 @@ func Propose(schemas Schemas, a *event.Append, limits Limits) (*Proposal, error)
 	if len(a.Events) > limits.Events {
 		return nil, &event.TooLargeError{Bound: "max_events of an append", Limit: uint64(limits.Events), Actual: uint64(len(a.Events))}
 	}
-	p := &Proposal{
-		Events:     make([]event.Event, len(a.Events)),
-		Conditions: slices.Clone(a.Conditions),
-		Key:        a.Key,
+	p := &Proposal{Conditions: slices.Clone(a.Conditions), Key: a.Key}
+	p.Events = p.event[:]
+	if len(a.Events) > 1 {
+		p.Events = make([]event.Event, len(a.Events))
 	}
+	p.Facts.Versions = p.version[:0]
+	p.nameStreams(a)
 	var tags []string
 	for i := range a.Events {
 		record, err := propose(schemas, a, i, limits, &tags)
@@ -145,19 +156,32 @@ func dataError(typ string, err error) error {
 	return err
 }
 
-// Streams yields the name of every stream that the proposal writes or names in
-// a condition; a name may come more than once.
-func (p *Proposal) Streams(yield func(string) bool) {
-	for _, e := range p.Events {
-		if !yield(e.Stream()) {
-			return
+// nameStreams fills Streams.
+func (p *Proposal) nameStreams(a *event.Append) {
+	names := p.stream[:0]
+	add := func(name string) {
+		if len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
 		}
+	}
+	for i := range a.Events {
+		add(a.StreamOf(i))
 	}
 	for _, c := range p.Conditions {
-		if stream, ok := streamOf(c); ok && !yield(stream) {
-			return
+		if name, ok := streamOf(c); ok {
+			add(name)
 		}
 	}
+	slices.Sort(names)
+	p.Streams = slices.Compact(names)
+}
+
+// factOf is the version that the facts give a stream, one of Streams.
+func (p *Proposal) factOf(stream string) uint64 {
+	if i, _ := slices.BinarySearch(p.Streams, stream); i < len(p.Facts.Versions) {
+		return p.Facts.Versions[i]
+	}
+	return 0
 }
 
 func streamOf(c event.Condition) (string, bool) {
