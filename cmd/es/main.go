@@ -17,6 +17,7 @@ import (
 type commands struct {
 	Generate generateCommand `cmd:"" help:"Write typed Go for FlatBuffers schemas."`
 	Dump     dumpCommand     `cmd:"" help:"Print the events of a store."`
+	Verify   verifyCommand   `cmd:"" help:"Find out whether a store is damaged."`
 	Schema   schemaCommand   `cmd:"" help:"Work with versions of schemas."`
 }
 
@@ -38,6 +39,17 @@ func main() {
 	stop()
 	os.Exit(status)
 }
+
+// statusError ends the program with a status of its own.
+type statusError struct {
+	status int
+	error
+}
+
+// ExitStatus is the program's exit status.
+func (e *statusError) ExitStatus() int { return e.status }
+
+func (e *statusError) Unwrap() error { return e.error }
 
 // run executes one command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {

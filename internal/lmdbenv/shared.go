@@ -96,5 +96,8 @@ func Lockable(dir string) bool {
 	if errors.Is(err, os.ErrNotExist) {
 		err = syscall.Access(dir, write)
 	}
+	if errors.Is(err, os.ErrNotExist) {
+		return true // to open it tells more
+	}
 	return err == nil
 }

@@ -14,7 +14,8 @@ import (
 // Run parses args into commands, a struct in the form of package kong, executes
 // the command that was named by calling execute, and returns the exit status: 0
 // when the command did what it was asked for, 1 when it could not, 2 when the
-// command line makes no sense. Without arguments it prints the help.
+// command line makes no sense. An error with a method ExitStatus chooses another
+// one. Without arguments it prints the help.
 func Run(name, description string, commands any, args []string, stdout, stderr io.Writer, execute func(*kong.Context) error) int {
 	status := -1
 	parser, err := kong.New(commands,
@@ -45,6 +46,10 @@ func Run(name, description string, commands any, args []string, stdout, stderr i
 		fmt.Fprintf(stderr, "%s: interrupted\n", name)
 	default:
 		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+	}
+	var chosen interface{ ExitStatus() int }
+	if errors.As(err, &chosen) {
+		return chosen.ExitStatus()
 	}
 	return 1
 }
