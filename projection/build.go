@@ -2,20 +2,42 @@ package projection
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
-// build is one build of a view: a place for its rows and index entries. Each
-// view has two, so that one can be built beside the other and take over.
+// build is one build of a version of a view: a place for its rows and index
+// entries, and what was folded for it and is not stored yet. Each version has
+// two, so that one can be built beside the other.
 type build struct {
 	view    *view
 	slot    byte
 	rows    lmdbenv.DBI
 	indexes []lmdbenv.DBI // like view.indexes
+
+	// What follows belongs to the follower, and to the fold it has started.
+
+	overlay *overlay
+	// reached is how far the overlay is, failed why it is no further, and
+	// applied how many events were handed to the handler for it.
+	reached checkpoint
+	failed  *HandlerError
+	applied uint64
+	fold    *fold // in flight, or nil
+	// closeAfter is when the live views may wait for this build again.
+	closeAfter time.Time
+	// nextBuild is when it may read on, as Options.BuildRate has it.
+	nextBuild time.Time
 }
 
-const slots = 2
+const (
+	// places is how many builds a version has room for.
+	places = 2
+	// slots is how many builds a view has room for, those of all versions
+	// together.
+	slots = 16
+)
 
 // databases are the names of a build's databases, the rows' first.
 func databases(view string, slot byte, indexes []string) []string {
@@ -52,6 +74,7 @@ func openBuild(txn *lmdbenv.Txn, v *view, slot byte) (*build, error) {
 			b.indexes = append(b.indexes, db)
 		}
 	}
+	b.overlay = newOverlay(b)
 	return b, nil
 }
 
@@ -66,4 +89,10 @@ func (b *build) clear(txn *lmdbenv.Txn) error {
 		}
 	}
 	return nil
+}
+
+// restart forgets what was folded and not stored.
+func (b *build) restart(at checkpoint) {
+	b.overlay.reset()
+	b.reached, b.failed, b.applied = at, nil, 0
 }

@@ -5,7 +5,8 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -19,6 +20,12 @@ import (
 //	"view/<view>"           the slot that serves, one byte
 //	"state/<view>/<slot>"   how far a build is: see state
 //	"layout/<view>/<slot>"  what a build was made for: see layout, as JSON
+//	"schema/<view>/<slot>"  the binary schema of its rows
+//	"skip/<view>/<version>/<position>"
+//	                        an event that is left out: [Skipped] as JSON; the
+//	                        position in 20 digits
+//	"request/<id>"          what another process asks for: see inbox.go
+//	"answer/<id>"           what became of it
 //
 // A transaction that writes rows writes the checkpoint they belong to.
 type catalog struct{ db lmdbenv.DBI }
@@ -28,6 +35,8 @@ const (
 	viewPrefix   = "view/"
 	statePrefix  = "state/"
 	layoutPrefix = "layout/"
+	schemaPrefix = "schema/"
+	skipPrefix   = "skip/"
 )
 
 // checkpoint is how far a follower has applied its source. On disk: store id
@@ -62,8 +71,11 @@ type status byte
 const (
 	unused         status = 0
 	statusLive     status = 1 // advances with the other live builds
-	statusBuilding status = 2 // catches up from its own checkpoint
+	statusBuilding status = 2 // catches up from its own checkpoint, to be live
 	statusParked   status = 3 // its handler failed
+	// statusRebuilding is a build that catches up to replace the main build of
+	// its version.
+	statusRebuilding status = 4
 )
 
 // state is how far a build is. On disk: status (1 byte), its own checkpoint,
@@ -73,6 +85,8 @@ type state struct {
 	at     checkpoint
 	parked *Parked
 }
+
+func (s *state) catchesUp() bool { return s.status == statusBuilding || s.status == statusRebuilding }
 
 // Parked says where and why a view stands still.
 type Parked struct {
@@ -85,10 +99,19 @@ type Parked struct {
 	Time    time.Time `json:"time"`
 }
 
+// Skipped is an event that a version of a view leaves out, because somebody
+// decided so when the view was parked at it. Rebuilds of the version leave it
+// out too; another version begins without.
+type Skipped struct {
+	Parked
+	// SkippedAt is when that was decided; Parked.Time is when the handler failed.
+	SkippedAt time.Time `json:"skipped_at"`
+}
+
 func (s *state) behind(view string, live checkpoint) error {
 	if s.parked != nil {
 		return &event.BehindError{Position: s.at.position, Message: fmt.Sprintf(
-			"view %q is parked at position %d (%s): %s: resume or rebuild it", view, s.parked.Position, s.parked.Type, s.parked.Message)}
+			"view %q is parked at position %d (%s): %s: resume it, skip the event, or rebuild it", view, s.parked.Position, s.parked.Type, s.parked.Message)}
 	}
 	return &event.BehindError{Position: s.at.position, Message: fmt.Sprintf(
 		"view %q is being built, the others are at position %d", view, live.position)}
@@ -113,13 +136,24 @@ func (c catalog) putLive(txn *lmdbenv.Txn, at checkpoint) error {
 	return txn.Put(c.db, []byte(liveKey), at.append(nil), 0)
 }
 
+// servingSlot returns the slot that a view is read from.
+func (c catalog) servingSlot(txn *lmdbenv.Txn, view string) (slot byte, found bool, err error) {
+	value, found, err := getKey(txn, c.db, []byte(viewPrefix+view))
+	if err != nil || !found {
+		return 0, false, err
+	}
+	if len(value) != 1 || value[0] >= slots {
+		return 0, false, catalogError(view, nil)
+	}
+	return value[0], true, nil
+}
+
 // serving returns the slot that a view is read from, and its state.
 func (c catalog) serving(txn *lmdbenv.Txn, view string) (slot byte, s state, err error) {
-	value, found, err := getKey(txn, c.db, []byte(viewPrefix+view))
-	if err != nil || !found || len(value) != 1 || value[0] >= slots {
+	slot, found, err := c.servingSlot(txn, view)
+	if err != nil || !found {
 		return 0, s, catalogError(view, err)
 	}
-	slot = value[0]
 	s, found, err = c.state(txn, view, slot)
 	if err != nil || !found {
 		return 0, s, catalogError(view, err)
@@ -131,8 +165,12 @@ func (c catalog) putServing(txn *lmdbenv.Txn, view string, slot byte) error {
 	return txn.Put(c.db, []byte(viewPrefix+view), []byte{slot}, 0)
 }
 
+func (c catalog) removeServing(txn *lmdbenv.Txn, view string) error {
+	return txn.Del(c.db, []byte(viewPrefix+view), nil)
+}
+
 func slotKey(prefix, view string, slot byte) []byte {
-	return append([]byte(prefix+view+"/"), '0'+slot)
+	return strconv.AppendUint([]byte(prefix+view+"/"), uint64(slot), 10)
 }
 
 func (c catalog) state(txn *lmdbenv.Txn, view string, slot byte) (s state, found bool, err error) {
@@ -140,7 +178,7 @@ func (c catalog) state(txn *lmdbenv.Txn, view string, slot byte) (s state, found
 	if err != nil || !found {
 		return s, false, err
 	}
-	if len(value) < 1+checkpointSize || status(value[0]) > statusParked {
+	if len(value) < 1+checkpointSize || status(value[0]) > statusRebuilding {
 		return s, false, catalogError(view, nil)
 	}
 	s.status = status(value[0])
@@ -188,12 +226,15 @@ func (c catalog) create(txn *lmdbenv.Txn, b *build, s state) error {
 	if err := txn.Put(c.db, slotKey(layoutPrefix, b.view.name, b.slot), value, 0); err != nil {
 		return err
 	}
+	if err := txn.Put(c.db, slotKey(schemaPrefix, b.view.name, b.slot), b.view.bfbs, 0); err != nil {
+		return err
+	}
 	return c.putState(txn, b, s)
 }
 
 // remove strikes a build out. Its databases are the caller's.
 func (c catalog) remove(txn *lmdbenv.Txn, view string, slot byte) error {
-	for _, prefix := range []string{statePrefix, layoutPrefix} {
+	for _, prefix := range []string{statePrefix, layoutPrefix, schemaPrefix} {
 		if err := txn.Del(c.db, slotKey(prefix, view, slot), nil); err != nil && !lmdbenv.IsNotFound(err) {
 			return err
 		}
@@ -202,22 +243,91 @@ func (c catalog) remove(txn *lmdbenv.Txn, view string, slot byte) error {
 }
 
 // stored returns the names of all views that have a build.
-func (c catalog) stored(txn *lmdbenv.Txn) ([]string, error) {
+func (c catalog) stored(txn *lmdbenv.Txn) (names []string, err error) {
+	err = c.scan(txn, viewPrefix, func(rest string, _ []byte) error {
+		names = append(names, rest)
+		return nil
+	})
+	return names, err
+}
+
+// slots returns the slots of a view that hold a build.
+func (c catalog) slots(txn *lmdbenv.Txn, view string) (found []byte, err error) {
+	err = c.scan(txn, statePrefix+view+"/", func(rest string, _ []byte) error {
+		slot, err := strconv.ParseUint(rest, 10, 8)
+		if err != nil || slot >= slots {
+			return catalogError(view, fmt.Errorf("slot %q", rest))
+		}
+		found = append(found, byte(slot))
+		return nil
+	})
+	slices.Sort(found)
+	return found, err
+}
+
+func skipKey(view, version string, position uint64) []byte {
+	return fmt.Appendf(nil, "%s%s/%s/%020d", skipPrefix, view, version, position)
+}
+
+func (c catalog) putSkip(txn *lmdbenv.Txn, view, version string, s Skipped) error {
+	value, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return txn.Put(c.db, skipKey(view, version, s.Position), value, 0)
+}
+
+// skips returns the events that a version leaves out, nil for none.
+func (c catalog) skips(txn *lmdbenv.Txn, view, version string) (skips map[uint64]Skipped, err error) {
+	err = c.scan(txn, skipPrefix+view+"/"+version+"/", func(_ string, value []byte) error {
+		var s Skipped
+		if err := json.Unmarshal(value, &s); err != nil {
+			return catalogError(view, err)
+		}
+		if skips == nil {
+			skips = make(map[uint64]Skipped)
+		}
+		skips[s.Position] = s
+		return nil
+	})
+	return skips, err
+}
+
+func (c catalog) removeSkips(txn *lmdbenv.Txn, view, version string) error {
+	var keys []string
+	prefix := skipPrefix + view + "/" + version + "/"
+	if err := c.scan(txn, prefix, func(rest string, _ []byte) error {
+		keys = append(keys, prefix+rest)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, key := range keys {
+		if err := txn.Del(c.db, []byte(key), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scan calls fn with every entry whose key starts with prefix, and the rest of
+// the key. fn must not write.
+func (c catalog) scan(txn *lmdbenv.Txn, prefix string, fn func(rest string, value []byte) error) error {
 	cursor, err := txn.OpenCursor(c.db)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer cursor.Close()
-	var names []string
-	prefix := []byte(viewPrefix)
-	key, _, err := cursor.Get(prefix, nil, lmdbenv.SetRange)
-	for ; err == nil && bytes.HasPrefix(key, prefix); key, _, err = cursor.Get(nil, nil, lmdbenv.Next) {
-		names = append(names, strings.TrimPrefix(string(key), viewPrefix))
+	key, value, err := cursor.Get([]byte(prefix), nil, lmdbenv.SetRange)
+	for ; err == nil && bytes.HasPrefix(key, []byte(prefix)); key, value, err = cursor.Get(nil, nil, lmdbenv.Next) {
+		if err := fn(string(key[len(prefix):]), value); err != nil {
+			return err
+		}
 	}
-	if err != nil && !lmdbenv.IsNotFound(err) {
-		return nil, err
+	if lmdbenv.IsNotFound(err) {
+		return nil
 	}
-	return names, nil
+	return err
 }
 
 func catalogError(view string, err error) error {

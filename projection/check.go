@@ -5,30 +5,30 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
 
+	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
 // checkEvery is how many keys are walked between two looks at the context.
 const checkEvery = 1024
 
-// Check compares rows and index entries of every live view, both ways: each row
+// Check compares rows and index entries of every version that is live, both ways: each row
 // is valid, stands under its own primary key and has the entry its values call
 // for in every index; each entry belongs to such a row. The first disagreement
 // is returned as a [*DamageError]. It reads everything in one snapshot.
 func (e *Engine) Check(ctx context.Context) error {
 	return e.View(func(s *Snapshot) error {
-		for _, name := range e.order {
-			_, state, err := e.catalog.serving(s.txn, name)
-			if err != nil {
-				return err
+		for _, of := range e.all {
+			v, err := s.View(of.String())
+			var behind *event.BehindError
+			var unknown *event.UnknownError
+			if errors.As(err, &behind) || errors.As(err, &unknown) {
+				continue // parked, being built, or dropped
 			}
-			if state.status != statusLive {
-				continue
-			}
-			v, err := s.View(name)
 			if err != nil {
 				return err
 			}
@@ -96,7 +96,11 @@ func (v *View) checkIndex(ctx context.Context, i int) error {
 }
 
 func (v *View) damage(index, format string, values ...any) error {
-	return &DamageError{View: v.of.name, Index: index, Message: fmt.Sprintf(format, values...)}
+	return damaged(v.of, index, format, values...)
+}
+
+func damaged(v *view, index, format string, values ...any) error {
+	return &DamageError{View: v.name, Index: index, Message: fmt.Sprintf(format, values...)}
 }
 
 // walk calls fn with every key and value of a database, in order or against it.

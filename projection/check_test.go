@@ -46,7 +46,7 @@ func TestCheckFindsDamage(t *testing.T) {
 			if err := e.Check(t.Context()); err != nil {
 				t.Errorf("a whole view: %v", err)
 			}
-			if err := e.env.Update(func(txn *lmdbenv.Txn) error { return harm(txn, e.builds["items"][0]) }); err != nil {
+			if err := e.env.Update(func(txn *lmdbenv.Txn) error { return harm(txn, e.views["items"][0].main) }); err != nil {
 				t.Fatal(err)
 			}
 			var damage *DamageError
@@ -75,7 +75,7 @@ func TestDamagedRowsAreNotRead(t *testing.T) {
 	row := item{SKU: "1", Amount: 5}.pack()
 	row[0]++
 	if err := e.env.Update(func(txn *lmdbenv.Txn) error {
-		return txn.Put(e.builds["items"][0].rows, encode([]Value{StringValue("1")}), row, 0)
+		return txn.Put(e.views["items"][0].main.rows, encode([]Value{StringValue("1")}), row, 0)
 	}); err != nil {
 		t.Fatal(err)
 	}

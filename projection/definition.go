@@ -10,21 +10,26 @@ import (
 	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
-// Definition is a view: a table of a schema, and the function that keeps it.
-// Name, version, primary key and indexes are the table's attributes. Generated
-// code makes definitions from typed projectors.
+// Definition is a version of a view: a table of a schema, and the function that
+// keeps it. Name, version, primary key and indexes are the table's attributes.
+// Generated code makes definitions from typed projectors.
 type Definition struct {
 	// Table is the full name of the view's table, "bank.account.Balance".
 	Table string
 	// Schema are the schemas that declare it.
 	Schema schema.Sources
+	// Version, unless it is "", stands in for the table's version. Give a
+	// definition whose Apply changed, and whose table did not, another one.
+	Version string
 	// Types are the events that Apply sees; one that ends in '.' is a prefix,
 	// and none means every event. They are types as upcasters leave them.
 	Types []string
-	// Apply folds one event into the view, on the engine's goroutine, in the
-	// log's order. It must depend on nothing but the event and what tx reads,
-	// since it is called again for the same event after an aborted batch and
-	// in a rebuild. An error or a panic parks the view at the event.
+	// Apply folds one event into the view, in the log's order. It must depend
+	// on nothing but the event and what tx reads, since it is called again for
+	// the same event after an aborted batch and in a rebuild, which may run at
+	// the same time as the view itself. An error or a panic takes back what
+	// this call has changed and parks the view at the event. What takes long
+	// must watch [Tx.Context].
 	//
 	// e and whatever tx returned are valid until Apply returns.
 	Apply func(tx *Tx, e event.Event) error
@@ -41,10 +46,11 @@ type Index struct {
 	Unique bool
 }
 
-// view is a definition, understood.
+// view is a version of a view: a definition, understood.
 type view struct {
 	name, version string
 	table         string
+	bfbs          []byte // of the schema that declares the table
 	key           Column
 	indexes       []Index
 	apply         func(*Tx, event.Event) error
@@ -52,17 +58,47 @@ type view struct {
 	plan          *verify.Plan
 	// layout says line by line what rows and keys on disk depend on.
 	layout []string
+	fields []*schema.Field
+
+	// builds are the version's two places. It is in one of them, its main
+	// build; in the other one a rebuild is made, which becomes the main one.
+	// The pointer to the main build changes under the engine's lock.
+	builds [places]*build
+	main   *build
+	// skips are the events that are left out, by position. The map is replaced
+	// and never changed.
+	skips map[uint64]Skipped
+	counters
+}
+
+// String names the version in messages and in references.
+func (v *view) String() string { return v.name + "@" + v.version }
+
+// spare is the place that is not the main build.
+func (v *view) spare() *build {
+	if v.main == v.builds[0] {
+		return v.builds[1]
+	}
+	return v.builds[0]
 }
 
 func compile(def Definition) (*view, error) {
-	table, plan, err := findTable(def)
+	table, bfbs, plan, err := findTable(def)
 	if err != nil {
 		return nil, fmt.Errorf("projection: table %q: %w", def.Table, err)
 	}
 	v := &view{
-		name: table.View, version: table.Version, table: table.Name,
+		name: table.View, version: table.Version, table: table.Name, bfbs: bfbs,
 		apply: def.Apply, types: newTypeSet(def.Types), plan: plan,
-		layout: layoutOf(table),
+		layout: layoutOf(table), fields: table.Fields,
+	}
+	if def.Version != "" {
+		v.version = def.Version
+	}
+	for _, name := range []string{v.name, v.version} {
+		if name == "" || strings.ContainsAny(name, "/@\x00") {
+			return nil, fmt.Errorf("projection: table %q: %q is no name for a view or a version: it must not be empty, nor contain '/', '@' or NUL", def.Table, name)
+		}
 	}
 	if def.Apply == nil {
 		return nil, fmt.Errorf("projection: view %q: its definition has no Apply", v.name)
@@ -85,23 +121,37 @@ func compile(def Definition) (*view, error) {
 	return v, nil
 }
 
-func findTable(def Definition) (*schema.Table, *verify.Plan, error) {
+func findTable(def Definition) (*schema.Table, []byte, *verify.Plan, error) {
 	for _, source := range def.Schema {
 		parsed, err := schema.Parse(source.BFBS)
 		if err != nil {
-			return nil, nil, fmt.Errorf("schema %s: %w", source.Name, err)
+			return nil, nil, nil, fmt.Errorf("schema %s: %w", source.Name, err)
 		}
 		table, ok := parsed.Table(def.Table)
 		if !ok {
 			continue
 		}
 		if table.Role != schema.RoleView || table.Key == nil {
-			return nil, nil, errors.New("it is not a view: give the table the attribute view and one field pk")
+			return nil, nil, nil, errors.New("it is not a view: give the table the attribute view and one field pk")
 		}
 		plan, err := verify.CompileBFBS(source.BFBS, def.Table)
-		return table, plan, err
+		return table, source.BFBS, plan, err
 	}
-	return nil, nil, errors.New("none of the definition's schemas declares it")
+	return nil, nil, nil, errors.New("none of the definition's schemas declares it")
+}
+
+// readableAs reports what keeps code that was generated for one of two versions
+// from reading the other's rows, which it does before and after a switch.
+func (v *view) readableAs(other *view) error {
+	for _, a := range v.fields {
+		for _, b := range other.fields {
+			if a.ID == b.ID && (typeName(a.Type) != typeName(b.Type) || a.Optional != b.Optional) {
+				return fmt.Errorf("projection: view %q: field %d is %s %s in version %q and %s %s in version %q, so code that reads one can't read the other: give the new field another id, or the view another name",
+					v.name, a.ID, a.Name, typeName(a.Type), v.version, b.Name, typeName(b.Type), other.version)
+			}
+		}
+	}
+	return nil
 }
 
 // layoutOf describes what stored rows and index entries depend on. A stored

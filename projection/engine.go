@@ -1,10 +1,12 @@
 package projection
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,10 +30,29 @@ type Options struct {
 	// not stored: when the upcasters of a view's events change, change the
 	// view's version.
 	Upcasters *upcast.Set
-	// BatchEvents and BatchBytes bound one transaction; 0 means 8192 events
-	// and 4 MiB. A single event over BatchBytes is a batch of its own.
+	// BatchEvents and BatchBytes bound what is folded in memory before it is
+	// stored in one transaction, far behind the log's end: events, and bytes
+	// of the rows that they touch. 0 means a million events and 64 MiB. A
+	// batch also ends after a second. Each build that catches up has as much
+	// memory for itself.
 	BatchEvents int
 	BatchBytes  int
+	// HandlerTimeout is how long Apply may take for one event before its
+	// context ends; 0 means 30 s. A handler that has not returned 5 s later is
+	// left behind, see [StuckError].
+	HandlerTimeout time.Duration
+	// Patience is how long the live views wait for the slowest of them; it
+	// then catches up on its own, and can be read again when it has. 0 means
+	// 1 s.
+	Patience time.Duration
+	// BuildHold is how long a build that catches up may hold up live views
+	// that have work, by storing what it folded; 0 means 20 ms. While they
+	// have none, it stores larger batches, and may hold up the first event
+	// after a quiet second for a second at most.
+	BuildHold time.Duration
+	// BuildRate bounds how many events a second each build reads that catches
+	// up; 0 means as many as it can.
+	BuildRate int
 	// MaxWait bounds [Engine.At], whatever its context allows, and how long
 	// Open waits for the log; 0 means a minute.
 	MaxWait time.Duration
@@ -39,15 +60,18 @@ type Options struct {
 	// they may reach together; 0 means 1 TiB.
 	MapSize int64
 
-	// beforeCommit, when set, stands for a crash in the package's tests: its
-	// error aborts a batch that is about to be committed.
-	beforeCommit func() error
+	// failpoint, when set, is called at every failpoint by the package's
+	// tests: its error aborts what was going on.
+	failpoint func(failpoint) error
 }
 
 const (
-	defaultBatchEvents = 8192
-	defaultBatchBytes  = 4 << 20
-	defaultMaxWait     = time.Minute
+	defaultBatchEvents    = 1 << 20
+	defaultBatchBytes     = 64 << 20
+	defaultHandlerTimeout = 30 * time.Second
+	defaultPatience       = time.Second
+	defaultBuildHold      = 20 * time.Millisecond
+	defaultMaxWait        = time.Minute
 )
 
 const (
@@ -56,21 +80,19 @@ const (
 )
 
 func (o Options) withDefaults() (Options, error) {
-	if o.BatchEvents < 0 || o.BatchBytes < 0 || o.MaxWait < 0 || o.MapSize < 0 {
+	if o.BatchEvents < 0 || o.BatchBytes < 0 || o.MaxWait < 0 || o.MapSize < 0 ||
+		o.HandlerTimeout < 0 || o.Patience < 0 || o.BuildHold < 0 || o.BuildRate < 0 {
 		return o, errors.New("projection: options must not be negative")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.BatchEvents == 0 {
-		o.BatchEvents = defaultBatchEvents
-	}
-	if o.BatchBytes == 0 {
-		o.BatchBytes = defaultBatchBytes
-	}
-	if o.MaxWait == 0 {
-		o.MaxWait = defaultMaxWait
-	}
+	o.BatchEvents = cmp.Or(o.BatchEvents, defaultBatchEvents)
+	o.BatchBytes = cmp.Or(o.BatchBytes, defaultBatchBytes)
+	o.HandlerTimeout = cmp.Or(o.HandlerTimeout, defaultHandlerTimeout)
+	o.Patience = cmp.Or(o.Patience, defaultPatience)
+	o.BuildHold = cmp.Or(o.BuildHold, defaultBuildHold)
+	o.MaxWait = cmp.Or(o.MaxWait, defaultMaxWait)
 	return o, nil
 }
 
@@ -84,34 +106,55 @@ type Engine struct {
 	env     *lmdbenv.Env
 	catalog catalog
 
-	views  map[string]*view // never changes
-	order  []string         // names, sorted
-	builds map[string]*[slots]*build
+	views map[string][]*view // all versions of a name, as they were given; never changes
+	order []string           // names, sorted
+	all   []*view            // all versions, sorted by name
 
 	cancel context.CancelFunc
 	done   chan struct{} // the follower has ended
+	wake   chan struct{} // holds one when the follower has something to look at
+
+	// What follows belongs to the follower.
+	batch        batch
+	left         []*build // were live, and are on their own by the batch's end
+	chunk        int      // events that the live views take at once
+	polling      polling
+	polls        sync.WaitGroup
+	results      chan *fold
+	ready        []*fold  // results put aside
+	stuck        []*fold  // left behind
+	abandoned    []*build // to be parked, their handlers were left behind
+	lastLive     time.Time
+	closing      *build // the live views wait for it, until closingUntil
+	closingUntil time.Time
+	buildAfter   time.Time     // when builds beside busy live views go on
+	rowCost      time.Duration // what it takes to store a row
 
 	mu sync.Mutex
-	// What follows is written by the follower alone, under mu.
-	live     checkpoint
-	head     uint64 // of the log, as last heard
-	states   map[*build]*state
-	serving  map[string]byte
-	counters map[string]*counters
-	trouble  error         // why the follower does not move, nil when it does
-	stopped  bool          // it has ended
-	changed  chan struct{} // closed and replaced whenever any of it changes
+	// What follows is written by the follower alone, under mu; so are the
+	// counters of the views, and their main builds.
+	live    checkpoint
+	head    uint64 // of the log, as last heard
+	states  map[*build]*state
+	serving map[string]*view
+	trouble error         // why the follower does not move, nil when it does
+	stopped bool          // it has ended
+	changed chan struct{} // closed and replaced whenever any of it changes
 	// What follows is written by anyone, under mu.
-	requests  []request
-	interrupt context.CancelFunc // ends the follower's wait for events
-	closed    bool
+	requests []request
+	closed   bool
 }
 
 // Open opens the views in dir, which is made if it does not exist, and starts
-// to follow the log. Views are matched with what is stored by name: a new one,
-// or one of a new version, is built from the log's beginning; a version whose
-// table or indexes changed is refused with a [*LayoutError]; stored views
-// without a definition are left as they are.
+// to follow the log. Definitions are matched with what is stored by name and
+// version: a new version is built from the log's beginning, beside the others
+// of its name; one whose table or indexes changed is refused with a
+// [*LayoutError]; what is stored without a definition is left as it is, until
+// it is dropped.
+//
+// Several versions of a view may be given. The view is read from the one that
+// [Engine.Switch] last chose; when there is none, or it has no definition any
+// more, from the first.
 //
 // Every checkpoint is compared with the log first, so the log must answer
 // within Options.MaxWait: views of another store, or ahead of the log, or with
@@ -128,10 +171,9 @@ func Open(dir string, log event.Reader, o Options, defs ...Definition) (*Engine,
 	}
 	e := &Engine{
 		log: log, options: o, logger: o.Logger,
-		views: make(map[string]*view), builds: make(map[string]*[slots]*build),
-		done:   make(chan struct{}),
-		states: make(map[*build]*state), serving: make(map[string]byte),
-		counters: make(map[string]*counters), changed: make(chan struct{}),
+		views: make(map[string][]*view),
+		done:  make(chan struct{}), wake: make(chan struct{}, 1), chunk: firstChunk,
+		states: make(map[*build]*state), serving: make(map[string]*view), changed: make(chan struct{}),
 	}
 	if err := e.define(defs); err != nil {
 		return nil, err
@@ -151,18 +193,45 @@ func (e *Engine) define(defs []Definition) error {
 		if err != nil {
 			return err
 		}
-		if v.name == "" || strings.ContainsAny(v.name, "/\x00") {
-			return fmt.Errorf("projection: table %q: %q is no name for a view", def.Table, v.name)
+		for _, other := range e.views[v.name] {
+			if other.version == v.version {
+				return fmt.Errorf("projection: view %q, version %q, is defined twice, by tables %q and %q", v.name, v.version, other.table, v.table)
+			}
+			if err := other.readableAs(v); err != nil {
+				return err
+			}
 		}
-		if other, ok := e.views[v.name]; ok {
-			return fmt.Errorf("projection: view %q is defined twice, by tables %q and %q", v.name, other.table, v.table)
-		}
-		e.views[v.name] = v
-		e.order = append(e.order, v.name)
-		e.counters[v.name] = new(counters)
+		e.views[v.name] = append(e.views[v.name], v)
 	}
-	slices.Sort(e.order)
+	e.order = slices.Sorted(maps.Keys(e.views))
+	for _, name := range e.order {
+		e.all = append(e.all, e.views[name]...)
+	}
+	e.results = make(chan *fold, places*len(e.all))
 	return nil
+}
+
+// find returns the version of a view that a reference names: "view@version", or
+// "view" for the one that serves.
+func (e *Engine) find(reference string) (*view, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.findLocked(reference)
+}
+
+func (e *Engine) findLocked(reference string) (*view, error) {
+	name, version, versioned := strings.Cut(reference, "@")
+	if !versioned {
+		if v := e.serving[name]; v != nil {
+			return v, nil
+		}
+	}
+	for _, v := range e.views[name] {
+		if versioned && v.version == version && !v.dropped {
+			return v, nil
+		}
+	}
+	return nil, &event.UnknownError{Kind: "view", Name: reference}
 }
 
 func (e *Engine) openDir(dir string) (err error) {
@@ -221,15 +290,18 @@ func notViews(err error) error {
 // one for whatever is being dropped.
 func (e *Engine) maxDBs() int {
 	n := 2
-	for _, v := range e.views {
-		n += slots * (1 + len(v.indexes))
+	for _, v := range e.all {
+		n += places * (1 + len(v.indexes))
 	}
 	return n
 }
 
-// Close stops following after the batch that is being applied, waits for
-// snapshots in flight and closes the environment. It must not be called inside
-// a snapshot or a handler. A second Close does nothing.
+// Close ends the contexts of handlers, stops following, waits for snapshots in
+// flight and closes the environment. What was folded and not stored is folded
+// again at the next Open. A handler that has not returned after 5 s is left
+// behind: it goes on without being able to change anything, and Close returns
+// a [*StuckError] that says so. Close must not be called inside a snapshot or a
+// handler. A second Close does nothing.
 func (e *Engine) Close() error {
 	e.mu.Lock()
 	again := e.closed
@@ -240,7 +312,20 @@ func (e *Engine) Close() error {
 	if again {
 		return nil
 	}
-	return errors.Join(e.env.Close(), e.lock.Unlock())
+	return errors.Join(e.stuckError(), e.env.Close(), e.lock.Unlock())
+}
+
+// stuckError names the views whose handlers were left behind.
+func (e *Engine) stuckError() error {
+	var errs []error
+	for _, f := range e.stuck {
+		select {
+		case <-f.done:
+		default:
+			errs = append(errs, fmt.Errorf("view %q: %w", f.build.view.name, &StuckError{After: time.Since(f.since).Round(time.Millisecond)}))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // View runs fn with a snapshot of what the views are now.
@@ -251,7 +336,8 @@ func (e *Engine) View(fn func(*Snapshot) error) error {
 
 // At runs fn with a snapshot of the views as of position or later. It waits for
 // the live views to get there, and for the views named, which may still be
-// catching up; without being named, such a view fails inside fn. The wait is
+// catching up; without being named, such a view fails inside fn. A name is that
+// of a view, or "view@version" for a version that does not serve. The wait is
 // bounded by ctx and Options.MaxWait and ends with an [*event.BehindError], at
 // once when a view named is parked.
 func (e *Engine) At(ctx context.Context, position uint64, fn func(*Snapshot) error, views ...string) error {
@@ -309,13 +395,14 @@ func (e *Engine) reached(position uint64, views []string) (ready bool, changed <
 	if ready = e.live.position >= position; !ready && e.stopped {
 		return false, nil, e.lateLocked(position)
 	}
-	for _, name := range views {
-		if e.views[name] == nil {
-			return false, nil, &event.UnknownError{Kind: "view", Name: name}
+	for _, reference := range views {
+		v, err := e.findLocked(reference)
+		if err != nil {
+			return false, nil, err
 		}
-		s := e.states[e.builds[name][e.serving[name]]]
+		s := e.states[v.main]
 		if s.status == statusParked {
-			return false, nil, s.behind(name, e.live)
+			return false, nil, s.behind(reference, e.live)
 		}
 		ready = ready && s.status == statusLive
 	}
@@ -343,4 +430,12 @@ func (e *Engine) update(change func()) {
 	change()
 	close(e.changed)
 	e.changed = make(chan struct{})
+}
+
+// nudge makes the follower look at what there is to do.
+func (e *Engine) nudge() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
 }

@@ -60,7 +60,10 @@ func TestAbortedBatchCountsOnce(t *testing.T) {
 	m, dir := newMemory(), t.TempDir()
 	// The crash: every batch gets as far as its commit, and no further.
 	crashed := make(chan struct{}, 1)
-	e := openWith(t, dir, m, func() error {
+	e := openWith(t, dir, m, func(at failpoint) error {
+		if at != beforeCommit {
+			return nil
+		}
 		select {
 		case crashed <- struct{}{}:
 		default:

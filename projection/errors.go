@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/verbatim-es/verbatim/event"
 )
@@ -13,13 +14,13 @@ var ErrClosed = errors.New("projection engine is closed")
 
 var (
 	errExpired = errors.New("used after the function it was passed to returned")
-	errNoRow   = errors.New("damaged view: an index entry has no row; rebuild the view")
 )
 
 // HandlerError says why a view is parked: its Apply returned an error, or
 // panicked, at this event.
 type HandlerError struct {
 	View     string
+	Version  string
 	Position uint64
 	Event    event.ID
 	Type     string
@@ -32,6 +33,26 @@ func (e *HandlerError) Error() string {
 }
 
 func (e *HandlerError) Unwrap() error { return e.Cause }
+
+// StuckError is the cause of a [*HandlerError] when a handler did not return,
+// not even after its context had ended. It can't be killed: it goes on in the
+// background without being able to change anything, and until it returns, its
+// view can be neither resumed nor rebuilt.
+type StuckError struct {
+	// After is how long it was waited for.
+	After time.Duration
+}
+
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("the handler has not returned in %v and ignores its context: restart the program when it has been repaired", e.After)
+}
+
+// InUseError refuses to drop the version that a view is read from.
+type InUseError struct{ View, Version string }
+
+func (e *InUseError) Error() string {
+	return fmt.Sprintf("view %q is read from version %q: switch to another one first", e.View, e.Version)
+}
 
 // UniqueError refuses a Put: another row has the same value in a unique index.
 type UniqueError struct {

@@ -14,21 +14,32 @@ const (
 	// longPoll is how long one read waits for events; protocol 1 allows a
 	// minute.
 	longPoll = 50 * time.Second
+	// pageBytes is how much of the log is read at once.
+	pageBytes = 1 << 20
 	// The pauses after trouble with the log or the disk.
 	firstPause = 50 * time.Millisecond
 	lastPause  = 5 * time.Second
+	// watchEvery is how often the follower looks after handlers, and for
+	// requests of other processes.
+	watchEvery = time.Second
+	// handlerGrace is how long a handler has to return after its context has
+	// ended.
+	handlerGrace = 5 * time.Second
 )
 
 // errLogChanged means that the log is another one, or has lost its end.
 var errLogChanged = errors.New("the log is another one, or behind what was applied")
 
-// follow applies the log until ctx ends. It is the only writer.
+// follow applies the log until ctx ends. It is the only writer, and all that
+// happens to builds happens on its goroutine, but for folds.
 func (e *Engine) follow(ctx context.Context) {
 	defer close(e.done)
 	defer e.end()
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
 	pause := firstPause
 	for ctx.Err() == nil {
-		err := e.step(ctx)
+		err := e.step(ctx, ticker.C)
 		if ctx.Err() != nil {
 			return
 		}
@@ -37,6 +48,7 @@ func (e *Engine) follow(ctx context.Context) {
 			e.clearTrouble()
 			continue
 		}
+		e.startOver()
 		e.update(func() { e.trouble = err })
 		var commit *lmdbenv.CommitError
 		if errors.As(err, &commit) {
@@ -71,129 +83,139 @@ func (e *Engine) clearTrouble() {
 
 // end answers those who wait for a follower that is gone.
 func (e *Engine) end() {
+	e.startOver()
+	e.polls.Wait()
 	e.update(func() {
 		e.stopped = true
 		for _, r := range e.requests {
 			r.answer(ErrClosed)
 		}
-		for _, c := range e.counters {
-			c.answerAll(ErrClosed)
+		for _, v := range e.all {
+			v.answerAll(ErrClosed)
 		}
 	})
 }
 
-// step serves requests, applies what is new to the live builds and one batch
-// to each build that is catching up.
-func (e *Engine) step(ctx context.Context) error {
+// startOver forgets all that was read and folded and is not stored. Every
+// build is again where its checkpoint is.
+func (e *Engine) startOver() {
+	e.dropPoll()
+	for _, v := range e.all {
+		e.halt(v.builds[:]...)
+	}
+	e.batch = batch{to: e.live}
+	e.closing = nil
+	for _, v := range e.all {
+		for _, b := range v.builds {
+			s := e.states[b]
+			b.restart(s.at)
+			if s.status == statusLive {
+				b.restart(e.live)
+			}
+		}
+	}
+}
+
+// step does the next thing there is to do, or waits for it.
+func (e *Engine) step(ctx context.Context, tick <-chan time.Time) error {
 	if err := e.serveAll(); err != nil {
 		return err
 	}
-	building := e.building()
-	wait := longPoll
-	if len(building) > 0 {
-		wait = 0
-	}
-	err := e.advanceLive(ctx, wait)
-	if errors.Is(err, errLogChanged) {
-		return e.reset(ctx)
-	}
-	if err != nil {
+	if err := e.takeOvers(); err != nil {
 		return err
 	}
-	for _, b := range building {
-		if err := e.catchUp(ctx, b); err != nil {
-			return err
-		}
+	e.poll(ctx)
+	wait, stop := e.startBuilds(ctx)
+	defer stop()
+	pages := e.polling.pages
+	if e.closing != nil {
+		pages = nil // the live views wait for the one that is nearly there
 	}
-	return nil
-}
-
-// building are the builds that catch up, in an order that does not change.
-func (e *Engine) building() (builds []*build) {
-	for _, name := range e.order {
-		for _, b := range e.builds[name] {
-			if e.states[b].status == statusBuilding {
-				builds = append(builds, b)
-			}
-		}
+	select { // live events first
+	case p := <-pages:
+		return e.take(ctx, p)
+	default:
 	}
-	return builds
-}
-
-func (e *Engine) liveBuilds() (builds []*build) {
-	for _, name := range e.order {
-		for _, b := range e.builds[name] {
-			if e.states[b].status == statusLive {
-				builds = append(builds, b)
-			}
-		}
+	if len(e.ready) > 0 {
+		f := e.ready[0]
+		e.ready = e.ready[1:]
+		return e.absorb(ctx, f)
 	}
-	return builds
-}
-
-// advanceLive applies the next page to the live builds. With none of them it
-// goes on all the same: the others have to meet somewhere.
-func (e *Engine) advanceLive(ctx context.Context, wait time.Duration) error {
-	events, err := e.next(ctx, e.live, e.options.BatchEvents, wait)
-	if err != nil || len(events) == 0 {
-		return err
-	}
-	return e.apply(e.liveBuilds(), e.live, events, func(txn *lmdbenv.Txn, to checkpoint) (func(), error) {
-		return func() { e.live = to }, e.catalog.putLive(txn, to)
-	})
-}
-
-// catchUp brings a build closer to the live ones, and among them when it is
-// there.
-func (e *Engine) catchUp(ctx context.Context, b *build) error {
-	s := e.states[b]
-	switch {
-	case s.status != statusBuilding || s.at.position > e.live.position:
+	select {
+	case p := <-pages:
+		return e.take(ctx, p)
+	case f := <-e.results:
+		return e.absorb(ctx, f)
+	case <-wait:
 		return nil
-	case s.at.position == e.live.position:
-		return e.takeOver(b)
+	case <-e.wake:
+		return nil
+	case now := <-tick:
+		e.watch(now)
+		return errors.Join(e.flush(), e.readInbox())
+	case <-ctx.Done():
+		return nil
 	}
-	limit := min(uint64(e.options.BatchEvents), e.live.position-s.at.position)
-	events, err := e.next(ctx, s.at, int(limit), 0)
-	if errors.Is(err, errLogChanged) {
-		return e.reset(ctx)
+}
+
+// polling is a read of the log that waits for events.
+type polling struct {
+	pages  chan polled
+	from   checkpoint
+	cancel context.CancelFunc
+}
+
+type polled struct {
+	page page
+	err  error
+}
+
+// poll makes sure that the next events for the live views are being read.
+func (e *Engine) poll(ctx context.Context) {
+	if e.polling.pages != nil && e.polling.from == e.batch.to {
+		return
 	}
-	if err != nil || len(events) == 0 {
-		return err
-	}
-	return e.apply([]*build{b}, s.at, events, func(txn *lmdbenv.Txn, to checkpoint) (func(), error) {
-		next := state{status: statusBuilding, at: to}
-		return func() { *s = next }, e.catalog.putState(txn, b, next)
+	e.dropPoll()
+	ctx, cancel := context.WithCancel(ctx)
+	p := polling{pages: make(chan polled, 1), from: e.batch.to, cancel: cancel}
+	e.polling = p
+	e.polls.Go(func() {
+		page, err := e.read(ctx, p.from, e.options.BatchEvents, longPoll)
+		p.pages <- polled{page, err}
 	})
 }
 
-// next reads the events behind a checkpoint. None means that nothing came in
-// time, or that a request did.
-func (e *Engine) next(ctx context.Context, from checkpoint, limit int, wait time.Duration) ([]event.Event, error) {
-	polling, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if !e.beginPoll(cancel) {
-		wait = 0
+func (e *Engine) dropPoll() {
+	if e.polling.cancel != nil {
+		e.polling.cancel()
 	}
-	page, err := e.log.ReadPage(polling,
+	e.polling = polling{}
+}
+
+// page is what the log has behind a checkpoint.
+type page struct {
+	events []event.Event
+	head   uint64
+	more   bool
+}
+
+// read reads the events behind a checkpoint. None means that nothing came in
+// time.
+func (e *Engine) read(ctx context.Context, from checkpoint, limit int, wait time.Duration) (page, error) {
+	found, err := e.log.ReadPage(ctx,
 		event.Selection{After: from.position, Limit: limit},
-		event.PageOptions{MaxBytes: e.options.BatchBytes, Wait: wait, Store: from.store})
-	e.endPoll()
+		event.PageOptions{MaxBytes: pageBytes, Wait: wait, Store: from.store})
 	var changed *event.StoreChangedError
 	switch {
 	case errors.As(err, &changed):
-		return nil, errLogChanged
-	case err != nil && polling.Err() != nil && ctx.Err() == nil:
-		return nil, nil
+		return page{}, errLogChanged
 	case err != nil:
-		return nil, fmt.Errorf("read the log after position %d: %w", from.position, err)
-	case page.Store != from.store || page.Head < from.position:
-		return nil, errLogChanged
+		return page{}, fmt.Errorf("read the log after position %d: %w", from.position, err)
+	case found.Store != from.store || found.Head < from.position:
+		return page{}, errLogChanged
 	}
-	if page.Head != e.head {
-		e.update(func() { e.head = page.Head })
-	}
-	return decode(page, from.position)
+	events, err := decode(found, from.position)
+	return page{events: events, head: found.Head, more: found.More}, err
 }
 
 // decode returns the page's events, which must follow each other without a gap.
@@ -212,24 +234,25 @@ func decode(page event.Page, after uint64) ([]event.Event, error) {
 	return events, nil
 }
 
-// beginPoll reports whether there is time to wait, until a request calls
-// cancel.
-func (e *Engine) beginPoll(cancel context.CancelFunc) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.interrupt = cancel
-	return len(e.requests) == 0
-}
-
-func (e *Engine) endPoll() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.interrupt = nil
+// take applies what a poll has read to the live views.
+func (e *Engine) take(ctx context.Context, p polled) error {
+	e.dropPoll()
+	switch {
+	case errors.Is(p.err, errLogChanged):
+		return e.reset(ctx)
+	case p.err != nil:
+		return errors.Join(e.flush(), p.err)
+	}
+	if p.page.head != e.head {
+		e.update(func() { e.head = p.page.head })
+	}
+	return e.advance(ctx, p.page)
 }
 
 // reset starts again from 0 on a log whose past is not the one that was
 // applied.
 func (e *Engine) reset(ctx context.Context) error {
+	e.startOver()
 	head, err := e.log.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the log for its end: %w", err)
@@ -249,11 +272,16 @@ func (e *Engine) reset(ctx context.Context) error {
 			if err := b.clear(txn); err != nil {
 				return err
 			}
-			states[b] = state{status: statusBuilding, at: fresh}
-			if e.serves(b) {
+			states[b] = state{status: s.status, at: fresh}
+			if b == b.view.main {
 				states[b] = state{status: statusLive, at: fresh}
 			}
 			if err := e.catalog.putState(txn, b, states[b]); err != nil {
+				return err
+			}
+		}
+		for _, v := range e.all {
+			if err := e.catalog.removeSkips(txn, v.name, v.version); err != nil {
 				return err
 			}
 		}
@@ -266,96 +294,12 @@ func (e *Engine) reset(ctx context.Context) error {
 		e.live, e.head = fresh, head.Position
 		for b, s := range states {
 			*e.states[b] = s
-			e.counters[b.view.name].rows = 0
+			b.view.rows = 0
+		}
+		for _, v := range e.all {
+			v.skips = nil
 		}
 	})
+	e.startOver()
 	return nil
-}
-
-// apply hands events to builds that are all at the checkpoint from, and commits
-// what they wrote together with how far they got. advance stores the new
-// checkpoint and returns how to publish it.
-//
-// Builds whose handler fails are left out from the failing event on, and
-// parked there; the transaction is run again without them.
-func (e *Engine) apply(builds []*build, from checkpoint, events []event.Event, advance func(*lmdbenv.Txn, checkpoint) (func(), error)) error {
-	last := events[len(events)-1]
-	to := checkpoint{store: from.store, position: last.Position(), id: last.ID()}
-	failures := make(map[*build]*failure)
-	for {
-		run := &run{engine: e, from: from, events: events, failures: failures}
-		var publish func()
-		err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
-			// First, so that the state of a build that failed wins.
-			if publish, err = advance(txn, to); err != nil {
-				return err
-			}
-			return run.all(txn, builds)
-		})
-		if errors.Is(err, errAgain) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("apply positions %d to %d: %w", from.position+1, to.position, err)
-		}
-		e.update(func() {
-			publish()
-			run.publish(builds)
-		})
-		return nil
-	}
-}
-
-// takeOver makes a build that has reached the live ones one of them. When
-// another build served the view until now, it is emptied in the same
-// transaction.
-func (e *Engine) takeOver(b *build) error {
-	name := b.view.name
-	old := e.builds[name][e.serving[name]]
-	next := state{status: statusLive, at: e.states[b].at}
-	var rows uint64
-	err := e.env.Update(func(txn *lmdbenv.Txn) error {
-		if old != b {
-			if err := old.clear(txn); err != nil {
-				return err
-			}
-			if err := e.catalog.remove(txn, name, old.slot); err != nil {
-				return err
-			}
-			if err := e.catalog.putServing(txn, name, b.slot); err != nil {
-				return err
-			}
-		}
-		stat, err := txn.Stat(b.rows)
-		if err != nil {
-			return err
-		}
-		rows = stat.Entries
-		return e.catalog.putState(txn, b, next)
-	})
-	if err != nil {
-		return fmt.Errorf("view %q: take over: %w", name, err)
-	}
-	e.logger.Info("view is live", "view", name, "position", next.at.position)
-	e.update(func() {
-		*e.states[b] = next
-		e.serving[name] = b.slot
-		c := e.counters[name]
-		c.rows = rows
-		if old == b {
-			c.answer(true, nil)
-			return
-		}
-		*e.states[old] = state{}
-		c.answerAll(nil)
-	})
-	return nil
-}
-
-// abandon gives up a build that nobody reads: a rebuild whose handler failed.
-func (e *Engine) abandon(txn *lmdbenv.Txn, b *build) error {
-	if err := b.clear(txn); err != nil {
-		return err
-	}
-	return e.catalog.remove(txn, b.view.name, b.slot)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 )
 
 // maxKey is LMDB's limit.
@@ -56,6 +57,19 @@ func appendString(dst []byte, s string) []byte {
 		}
 	}
 	return append(dst, escape, terminator)
+}
+
+// encodedLen is how many bytes appendValue writes.
+func encodedLen(v Value) int {
+	switch v.kind {
+	case Absent:
+		return 1
+	case Bool:
+		return 2
+	case String:
+		return 1 + len(v.text) + strings.Count(v.text, "\x00") + 2
+	}
+	return 1 + 8
 }
 
 // orderFloat maps the bits of a double to an integer of the same order.

@@ -29,8 +29,8 @@ type world struct {
 func (w *world) open() {
 	e, err := Open(w.dir, w.log, Options{
 		Logger: quiet(), BatchEvents: 16, MaxWait: 30 * time.Second, MapSize: 1 << 30,
-		beforeCommit: func() error {
-			if w.crash.Load() {
+		failpoint: func(at failpoint) error {
+			if at == beforeCommit && w.crash.Load() {
 				return errors.New("crash")
 			}
 			return nil

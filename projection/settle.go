@@ -3,7 +3,9 @@ package projection
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
@@ -28,7 +30,7 @@ func (e *Engine) settle() error {
 	return e.env.Update(func(txn *lmdbenv.Txn) error { return e.group(txn, head, stale) })
 }
 
-// load reads the catalog, opens every slot and makes the views that are new.
+// load reads the catalog, opens every slot and makes the versions that are new.
 func (e *Engine) load(txn *lmdbenv.Txn) (err error) {
 	if e.live, err = e.catalog.live(txn); err != nil {
 		return err
@@ -40,64 +42,212 @@ func (e *Engine) load(txn *lmdbenv.Txn) (err error) {
 	for _, name := range stored {
 		if e.views[name] == nil {
 			e.logger.Info("view is stored but not defined, left as it is", "view", name)
-			if err := e.freeze(txn, name); err != nil {
+			if _, err := e.match(txn, name); err != nil {
 				return err
 			}
 		}
 	}
 	for _, name := range e.order {
-		v := e.views[name]
-		known := slices.Contains(stored, name)
-		if known {
-			if known, err = e.matchVersion(txn, v); err != nil {
-				return err
+		if err := e.loadName(txn, name); err != nil {
+			return err
+		}
+	}
+	return e.sweep(txn)
+}
+
+// match finds out which version each slot of a view holds. Versions without a
+// definition are left as they are: nobody advances them any more, so those that
+// were live get a checkpoint of their own.
+func (e *Engine) match(txn *lmdbenv.Txn, name string) (versions map[byte]*view, err error) {
+	found, err := e.catalog.slots(txn, name)
+	if err != nil {
+		return nil, err
+	}
+	versions = make(map[byte]*view, len(found))
+	for _, slot := range found {
+		stored, err := e.catalog.layout(txn, name, slot)
+		if err != nil {
+			return nil, err
+		}
+		at := slices.IndexFunc(e.views[name], func(v *view) bool { return v.version == stored.Version })
+		if at >= 0 {
+			versions[slot] = e.views[name][at]
+			if err := sameLayout(versions[slot], stored); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		versions[slot] = nil
+		if e.views[name] != nil {
+			e.logger.Info("version is stored but not defined, left as it is until it is dropped", "view", name, "version", stored.Version)
+		}
+		if err := e.freeze(txn, name, slot); err != nil {
+			return nil, err
+		}
+	}
+	return versions, nil
+}
+
+func (e *Engine) freeze(txn *lmdbenv.Txn, name string, slot byte) error {
+	s, _, err := e.catalog.state(txn, name, slot)
+	if err != nil || s.status != statusLive {
+		return err
+	}
+	return e.catalog.putState(txn, &build{view: &view{name: name}, slot: slot}, state{status: statusBuilding, at: e.live})
+}
+
+// loadName opens all versions of a view and decides which one it is read from:
+// the one that it was, or the first when that has no definition any more.
+func (e *Engine) loadName(txn *lmdbenv.Txn, name string) error {
+	held, err := e.match(txn, name)
+	if err != nil {
+		return err
+	}
+	var free []byte
+	for slot := range byte(slots) {
+		if _, taken := held[slot]; !taken {
+			free = append(free, slot)
+		}
+	}
+	for _, v := range e.views[name] {
+		var mine []byte
+		for _, slot := range slices.Sorted(maps.Keys(held)) {
+			if held[slot] == v {
+				mine = append(mine, slot)
 			}
 		}
-		if err := e.loadView(txn, v, known); err != nil {
+		missing := max(0, places-len(mine))
+		if len(free) < missing || len(mine) > places {
+			return fmt.Errorf("view %q: there is no room for version %q beside what is stored: drop versions that are not needed", name, v.version)
+		}
+		mine, free = append(mine, free[:missing]...), free[missing:]
+		if err := e.loadVersion(txn, v, mine); err != nil {
+			return err
+		}
+	}
+	e.serving[name] = e.views[name][0]
+	if slot, found, err := e.catalog.servingSlot(txn, name); err != nil {
+		return err
+	} else if found && held[slot] != nil {
+		e.serving[name] = held[slot]
+	}
+	return e.catalog.putServing(txn, name, e.serving[name].main.slot)
+}
+
+// loadVersion opens a version's builds, reads their states, and makes the main
+// one when there is none.
+func (e *Engine) loadVersion(txn *lmdbenv.Txn, v *view, in []byte) (err error) {
+	if v.skips, err = e.catalog.skips(txn, v.name, v.version); err != nil {
+		return err
+	}
+	for i, slot := range in {
+		b, err := openBuild(txn, v, slot)
+		if err != nil {
+			return err
+		}
+		v.builds[i], e.states[b] = b, new(state)
+		s, found, err := e.catalog.state(txn, v.name, slot)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		if s.status == statusLive {
+			s.at = e.live
+		}
+		*e.states[b] = s
+		if s.status != statusRebuilding {
+			v.main = b
+		}
+		if s.parked != nil {
+			e.logger.Warn("view is parked", "view", v.name, "version", v.version, "position", s.parked.Position, "type", s.parked.Type, "error", s.parked.Message)
+		}
+	}
+	if v.main != nil {
+		return nil
+	}
+	for _, b := range v.builds {
+		if e.states[b].status == unused {
+			v.main = b
+		}
+	}
+	if v.main == nil {
+		return catalogError(v.name, nil)
+	}
+	*e.states[v.main] = state{status: statusBuilding}
+	return e.catalog.create(txn, v.main, *e.states[v.main])
+}
+
+// sweep removes databases that belong to no build: those of versions that were
+// dropped while their handles were in use.
+func (e *Engine) sweep(txn *lmdbenv.Txn) error {
+	wanted := make(map[string]bool)
+	for b := range e.states {
+		for _, database := range databases(b.view.name, b.slot, b.view.indexNames()) {
+			wanted[database] = true
+		}
+	}
+	stored, err := e.catalog.stored(txn)
+	if err != nil {
+		return err
+	}
+	for _, name := range stored {
+		found, err := e.catalog.slots(txn, name)
+		if err != nil {
+			return err
+		}
+		for _, slot := range found {
+			held, err := e.catalog.layout(txn, name, slot)
+			if err != nil {
+				return err
+			}
+			for _, database := range databases(name, slot, held.Indexes) {
+				wanted[database] = true
+			}
+		}
+	}
+	return e.removeOthers(txn, wanted)
+}
+
+func (e *Engine) removeOthers(txn *lmdbenv.Txn, wanted map[string]bool) error {
+	root, err := txn.OpenRoot(0)
+	if err != nil {
+		return err
+	}
+	cursor, err := txn.OpenCursor(root)
+	if err != nil {
+		return err
+	}
+	var others []string
+	key, _, err := cursor.Get(nil, nil, lmdbenv.First)
+	for ; err == nil; key, _, err = cursor.Get(nil, nil, lmdbenv.Next) {
+		if name := string(key); strings.Contains(name, "/") && !wanted[name] {
+			others = append(others, name)
+		}
+	}
+	cursor.Close()
+	if !lmdbenv.IsNotFound(err) {
+		return err
+	}
+	for _, name := range others {
+		if err := removeDatabase(txn, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// freeze gives the live build of a view that nobody advances any more a
-// checkpoint of its own.
-func (e *Engine) freeze(txn *lmdbenv.Txn, name string) error {
-	slot, s, err := e.catalog.serving(txn, name)
-	if err != nil || s.status != statusLive {
+// removeDatabase removes a database that nobody has open, and its entry.
+func removeDatabase(txn *lmdbenv.Txn, name string) error {
+	db, err := txn.OpenDBI(name, 0)
+	if lmdbenv.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	frozen := &build{view: &view{name: name}, slot: slot}
-	return e.catalog.putState(txn, frozen, state{status: statusBuilding, at: e.live})
-}
-
-// matchVersion compares the stored builds of a view with its definition. Those
-// of another version are dropped, and it reports false.
-func (e *Engine) matchVersion(txn *lmdbenv.Txn, v *view) (same bool, err error) {
-	serving, _, err := e.catalog.serving(txn, v.name)
-	if err != nil {
-		return false, err
-	}
-	stored, err := e.catalog.layout(txn, v.name, serving)
-	if err != nil {
-		return false, err
-	}
-	if stored.Version == v.version {
-		return true, sameLayout(v, stored)
-	}
-	e.logger.Info("view has a new version, it is built again", "view", v.name, "from", stored.Version, "to", v.version)
-	for slot := range byte(slots) {
-		if _, found, err := e.catalog.state(txn, v.name, slot); err != nil || !found {
-			if err != nil {
-				return false, err
-			}
-			continue
-		}
-		if err := e.dispose(txn, v.name, slot); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
+	return txn.Drop(db, true)
 }
 
 func sameLayout(v *view, stored layout) error {
@@ -114,68 +264,6 @@ func sameLayout(v *view, stored layout) error {
 	}
 	if len(changed.Gone)+len(changed.New) > 0 {
 		return changed
-	}
-	return nil
-}
-
-// dispose removes a build with all its databases, whichever indexes it had.
-// Handles are closed by it: only for builds that nobody has open.
-func (e *Engine) dispose(txn *lmdbenv.Txn, name string, slot byte) error {
-	stored, err := e.catalog.layout(txn, name, slot)
-	if err != nil {
-		return err
-	}
-	for _, database := range databases(name, slot, stored.Indexes) {
-		db, err := txn.OpenDBI(database, 0)
-		if lmdbenv.IsNotFound(err) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		if err := txn.Drop(db, true); err != nil {
-			return err
-		}
-	}
-	return e.catalog.remove(txn, name, slot)
-}
-
-// loadView opens a view's slots and reads their states.
-func (e *Engine) loadView(txn *lmdbenv.Txn, v *view, known bool) (err error) {
-	builds := new([slots]*build)
-	e.builds[v.name] = builds
-	for slot := range byte(slots) {
-		b, err := openBuild(txn, v, slot)
-		if err != nil {
-			return err
-		}
-		builds[slot], e.states[b] = b, new(state)
-	}
-	if !known {
-		*e.states[builds[0]] = state{status: statusBuilding}
-		if err := e.catalog.putServing(txn, v.name, 0); err != nil {
-			return err
-		}
-		return e.catalog.create(txn, builds[0], *e.states[builds[0]])
-	}
-	if e.serving[v.name], _, err = e.catalog.serving(txn, v.name); err != nil {
-		return err
-	}
-	for _, b := range builds {
-		s, found, err := e.catalog.state(txn, v.name, b.slot)
-		if err != nil {
-			return err
-		}
-		if !found {
-			continue
-		}
-		if s.status == statusLive {
-			s.at = e.live
-		}
-		*e.states[b] = s
-		if s.parked != nil {
-			e.logger.Warn("view is parked", "view", v.name, "position", s.parked.Position, "type", s.parked.Type, "error", s.parked.Message)
-		}
 	}
 	return nil
 }
@@ -244,14 +332,17 @@ func (e *Engine) group(txn *lmdbenv.Txn, head event.Head, stale map[checkpoint]b
 			continue
 		}
 		if stale[s.at] {
-			e.logger.Warn("view is built again from 0", "view", b.view.name, "was_at", s.at.position)
+			e.logger.Warn("view is built again from 0", "view", b.view.name, "version", b.view.version, "was_at", s.at.position)
 			if err := b.clear(txn); err != nil {
 				return err
 			}
-			*s = state{status: statusBuilding}
+			*s = state{status: max(statusBuilding, s.status)}
+			if s.status == statusParked {
+				s.status = statusBuilding
+			}
 		}
 		s.at.store = head.Store
-		if e.serves(b) && s.status != statusParked && (furthest == nil || s.at.position > furthest.at.position) {
+		if b == e.serving[b.view.name].main && s.status != statusParked && (furthest == nil || s.at.position > furthest.at.position) {
 			furthest = s
 		}
 	}
@@ -259,25 +350,36 @@ func (e *Engine) group(txn *lmdbenv.Txn, head event.Head, stale map[checkpoint]b
 		e.live = furthest.at
 	}
 	for b, s := range e.states {
-		if s.status == unused {
-			continue
-		}
-		if e.serves(b) && s.status != statusParked {
+		if s.status == statusLive || s.status == statusBuilding {
 			s.status = statusBuilding
 			if s.at == e.live {
 				s.status = statusLive
 			}
 		}
-		if err := e.catalog.putState(txn, b, *s); err != nil {
-			return err
-		}
-		if err := e.countRows(txn, b); err != nil {
+		if err := e.enter(txn, b, *s); err != nil {
 			return err
 		}
 	}
 	e.head = head.Position
+	e.batch = batch{to: e.live}
 	return e.catalog.putLive(txn, e.live)
 }
 
-// serves reports whether the view is read from this build.
-func (e *Engine) serves(b *build) bool { return e.serving[b.view.name] == b.slot }
+// enter stores a build's state as it is at open, and counts its rows.
+func (e *Engine) enter(txn *lmdbenv.Txn, b *build, s state) error {
+	if s.status == unused {
+		return nil
+	}
+	b.restart(s.at)
+	if b == b.view.main {
+		stat, err := txn.Stat(b.rows)
+		if err != nil {
+			return err
+		}
+		b.view.rows = stat.Entries
+	}
+	return e.catalog.putState(txn, b, s)
+}
+
+// serves reports whether the view is read from this version.
+func (e *Engine) serves(v *view) bool { return e.serving[v.name] == v }

@@ -184,10 +184,10 @@ func open(t testing.TB, dir string, log event.Reader, defs ...Definition) *Engin
 	return openWith(t, dir, log, nil, defs...)
 }
 
-func openWith(t testing.TB, dir string, log event.Reader, beforeCommit func() error, defs ...Definition) *Engine {
+func openWith(t testing.TB, dir string, log event.Reader, fail func(failpoint) error, defs ...Definition) *Engine {
 	t.Helper()
 	e, err := Open(dir, log, Options{
-		Logger: quiet(), BatchEvents: 7, MaxWait: 30 * time.Second, MapSize: 1 << 30, beforeCommit: beforeCommit,
+		Logger: quiet(), BatchEvents: 7, MaxWait: 30 * time.Second, MapSize: 1 << 30, failpoint: fail,
 	}, defs...)
 	if err != nil {
 		t.Fatal(err)

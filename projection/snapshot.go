@@ -2,6 +2,7 @@ package projection
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
@@ -22,32 +23,54 @@ func (s *Snapshot) Position() uint64 { return s.live.position }
 // Store is the store that Position belongs to, zero before anything was applied.
 func (s *Snapshot) Store() event.ID { return s.live.store }
 
-// View returns a view as of the snapshot's position. A name that the engine has
-// no definition of fails with [*event.UnknownError], a view that is parked or
+// View returns a view as of the snapshot's position: in the version that
+// serves, or, when name is "view@version", in that one. A name that the engine
+// has no definition of fails with [*event.UnknownError], a view that is parked or
 // still being built with [*event.BehindError].
 func (s *Snapshot) View(name string) (*View, error) {
 	if s.txn == nil {
 		return nil, fmt.Errorf("snapshot %w", errExpired)
 	}
 	for _, v := range s.views {
-		if v.of.name == name {
+		if v.name == name {
 			return v, nil
 		}
 	}
-	follower, ok := s.engine.views[name]
-	if !ok {
-		return nil, &event.UnknownError{Kind: "view", Name: name}
-	}
-	slot, state, err := s.engine.catalog.serving(s.txn, name)
+	b, state, err := s.build(name)
 	if err != nil {
 		return nil, err
 	}
 	if state.status != statusLive {
 		return nil, state.behind(name, s.live)
 	}
-	v := &View{of: follower, build: s.engine.builds[name][slot], txn: s.txn}
+	v := &View{name: name, of: b.view, build: b, txn: s.txn}
 	s.views = append(s.views, v)
 	return v, nil
+}
+
+// build returns what a view is read from, as of the snapshot.
+func (s *Snapshot) build(reference string) (*build, state, error) {
+	name, version, versioned := strings.Cut(reference, "@")
+	versions, ok := s.engine.views[name]
+	if !ok {
+		return nil, state{}, &event.UnknownError{Kind: "view", Name: name}
+	}
+	serving, _, err := s.engine.catalog.servingSlot(s.txn, name)
+	if err != nil {
+		return nil, state{}, err
+	}
+	for _, v := range versions {
+		for _, b := range v.builds {
+			if versioned && v.version != version || !versioned && b.slot != serving {
+				continue
+			}
+			at, found, err := s.engine.catalog.state(s.txn, name, b.slot)
+			if err != nil || found && at.status != statusRebuilding {
+				return b, at, err
+			}
+		}
+	}
+	return nil, state{}, &event.UnknownError{Kind: "view", Name: reference}
 }
 
 // expire ends every use of the snapshot.
@@ -60,6 +83,7 @@ func (s *Snapshot) expire() {
 
 // View is the rows of one view inside a [Snapshot], with its lifetime.
 type View struct {
+	name  string // as it was asked for
 	of    *view
 	build *build
 	txn   *lmdbenv.Txn
@@ -112,11 +136,11 @@ func (v *View) Len() (uint64, error) {
 func (v *View) rowOf(key, value []byte) ([]byte, error) {
 	pk, ok := entryPrimaryKey(key, value)
 	if !ok {
-		return nil, fmt.Errorf("view %q: %w", v.of.name, errNoRow)
+		return nil, v.damage("", "an index entry has the value %x", value)
 	}
 	row, found, err := getKey(v.txn, v.build.rows, pk)
 	if err == nil && !found {
-		err = fmt.Errorf("view %q: %w", v.of.name, errNoRow)
+		err = v.damage("", "the entry %x of an index has no row", key)
 	}
 	return row, err
 }

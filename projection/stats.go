@@ -1,12 +1,13 @@
 package projection
 
 import (
+	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
-	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
 // Info describes a view as its schema declares it.
@@ -20,12 +21,14 @@ type Info struct {
 	Indexes []Index
 }
 
-// Views returns the views that the engine keeps, sorted by name. The indexes
-// are shared: they must not be changed.
+// Views returns the views that the engine keeps, sorted by name, each in the
+// version that serves now. The indexes are shared: they must not be changed.
 func (e *Engine) Views() []Info {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	infos := make([]Info, len(e.order))
 	for i, name := range e.order {
-		v := e.views[name]
+		v := e.serving[name]
 		infos[i] = Info{Name: v.name, Version: v.version, Table: v.table, Key: v.key, Indexes: v.indexes}
 	}
 	return infos
@@ -42,25 +45,38 @@ type Stats struct {
 	// disk not be written. nil when all is well. It is tried again, except
 	// after a commit that failed on the disk.
 	Err   error
-	Views []ViewStats // sorted by name
+	Views []ViewStats // every version, sorted by name, the serving ones first
 }
 
-// ViewStats is what one view is doing. Counters start at 0 with the engine.
+// ViewStats is what one version of a view is doing. Counters start at 0 with
+// the engine.
 type ViewStats struct {
 	Name    string
 	Version string
+	// Serving is true for the version that the view is read from.
+	Serving bool
 	// Position is what it has applied, Lag how many events the log has beyond.
 	Position uint64
 	Lag      uint64
-	// Live views advance together and can be read. The others are catching
+	// Live versions advance together and can be read. The others are catching
 	// up, or parked.
 	Live bool
-	// Parked says why the view stands still, nil when it does not.
+	// Parked says why the version stands still, nil when it does not.
 	Parked *Parked
+	// Skipped are the events that it leaves out, in the order of the log.
+	Skipped []Skipped
+	// Stuck is how long its handler has not returned from one event, 0 unless
+	// that has been for a second.
+	Stuck time.Duration
 	// Rebuilding is true while a new build is made beside this one, and
 	// RebuildPosition what that has applied.
 	Rebuilding      bool
 	RebuildPosition uint64
+	// BuildRate is how many positions a second it, or its rebuild, has caught
+	// up lately, and ETA when it will be there at this rate; both are 0 while
+	// nothing catches up, ETA also as long as it can't be told.
+	BuildRate float64
+	ETA       time.Duration
 	// Rows is the number of rows.
 	Rows uint64
 	// Applied counts the events handed to the handler and committed, those of
@@ -78,55 +94,81 @@ func (e *Engine) Stats() Stats {
 	defer e.mu.Unlock()
 	now := time.Now()
 	stats := Stats{Store: e.live.store, Head: e.head, Position: e.live.position, Err: e.trouble}
-	for _, name := range e.order {
-		slot, c := e.serving[name], e.counters[name]
-		s, other := e.states[e.builds[name][slot]], e.states[e.builds[name][1-slot]]
-		view := ViewStats{
-			Name: name, Version: e.views[name].version, Position: s.at.position,
-			Live: s.status == statusLive, Parked: s.parked,
-			Rebuilding: other.status == statusBuilding, RebuildPosition: other.at.position,
-			Rows: c.rows, Applied: c.applied, Rate: c.rate.perSecond(now), Failures: c.failures,
+	for _, v := range e.all {
+		if !v.dropped {
+			stats.Views = append(stats.Views, e.viewStats(v, now))
 		}
-		if view.Live {
-			view.Position = e.live.position
-		}
-		view.Lag = e.head - min(e.head, view.Position)
-		stats.Views = append(stats.Views, view)
 	}
+	slices.SortStableFunc(stats.Views, func(a, b ViewStats) int {
+		if byName := cmp.Compare(a.Name, b.Name); byName != 0 || a.Serving == b.Serving {
+			return byName
+		}
+		if a.Serving {
+			return -1
+		}
+		return 1
+	})
 	return stats
+}
+
+func (e *Engine) viewStats(v *view, now time.Time) ViewStats {
+	s, other := e.states[v.main], e.states[v.spare()]
+	view := ViewStats{
+		Name: v.name, Version: v.version, Serving: e.serves(v), Position: s.at.position,
+		Live: s.status == statusLive, Parked: s.parked,
+		Rebuilding: other.status == statusRebuilding, RebuildPosition: other.at.position,
+		Rows: v.rows, Applied: v.applied, Rate: v.rate.perSecond(now), Failures: v.failures,
+	}
+	for _, position := range slices.Sorted(maps.Keys(v.skips)) {
+		view.Skipped = append(view.Skipped, v.skips[position])
+	}
+	if view.Live {
+		view.Position = e.live.position
+	}
+	if !v.stuckSince.IsZero() {
+		view.Stuck = now.Sub(v.stuckSince)
+	}
+	view.Lag = e.head - min(e.head, view.Position)
+	behind := view.Lag
+	if view.Rebuilding {
+		behind = e.head - min(e.head, view.RebuildPosition)
+	}
+	if view.Rebuilding || s.status == statusBuilding {
+		view.BuildRate = v.buildRate.perSecond(now)
+		if view.BuildRate >= 1 {
+			view.ETA = time.Duration(float64(behind) / view.BuildRate * float64(time.Second))
+		}
+	}
+	return view
 }
 
 // counters are a view's, under the engine's lock.
 type counters struct {
 	applied, failures, rows uint64
 	rate                    rate
+	buildRate               rate      // positions caught up
+	stuckSince              time.Time // zero unless the handler is stuck
+	dropped                 bool
 	waiting                 []request // for the view to become live
 }
 
 func (c *counters) wait(r request) { c.waiting = append(c.waiting, r) }
 
-// answer answers those who wait for a view to be resumed, or rebuilt.
+// answer answers those who wait for a view to be resumed, or those who wait for
+// it to be rebuilt.
 func (c *counters) answer(resumed bool, err error) {
 	c.waiting = slices.DeleteFunc(c.waiting, func(r request) bool {
-		if r.resume == resumed {
+		mine := (r.action != actionRebuild) == resumed
+		if mine {
 			r.answer(err)
 		}
-		return r.resume == resumed
+		return mine
 	})
 }
 
 func (c *counters) answerAll(err error) {
 	c.answer(true, err)
 	c.answer(false, err)
-}
-
-// countRows sets the rows of a build that serves its view, when nothing runs yet.
-func (e *Engine) countRows(txn *lmdbenv.Txn, b *build) error {
-	stat, err := txn.Stat(b.rows)
-	if err == nil && e.serves(b) {
-		e.counters[b.view.name].rows = stat.Entries
-	}
-	return err
 }
 
 // rate is an exponentially decaying count.

@@ -2,56 +2,84 @@ package projection
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
+	"sync"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
+// maxRow is the longest row, in bytes: what still fits into one message of the
+// bus.
+const maxRow = 15 << 20
+
 // Tx reads and writes the rows of one view while an event is applied. It is
 // valid until Apply returns, on the goroutine that Apply was called on.
 type Tx struct {
+	ctx   context.Context
 	view  *view
 	build *build
-	txn   *lmdbenv.Txn // nil when expired
+
+	// mu is held while the environment or the overlay are touched, so that a
+	// handler that never returns can be left behind: see fold.abandon.
+	mu      sync.Mutex
+	reader  *lmdbenv.Reader
+	expired bool
 	// failed is the first error of the environment, which is not the
 	// handler's fault, also when the handler passes it on or drops it.
 	failed error
 
-	// key is the primary key of the row at hand; old and new are its entries
-	// in each index before and after. They are reused.
-	key      []byte
-	old, new [][]byte
-	mark     [2]byte
+	// key, entry and value are reused.
+	key, entry, value []byte
 }
 
-func newTx(b *build) *Tx {
-	return &Tx{
-		view: b.view, build: b,
-		old: make([][]byte, len(b.indexes)), new: make([][]byte, len(b.indexes)),
-	}
+func newTx(ctx context.Context, b *build, reader *lmdbenv.Reader) *Tx {
+	return &Tx{ctx: ctx, view: b.view, build: b, reader: reader}
 }
 
-// Get returns the row with that primary key as stored, a size-prefixed
-// FlatBuffer, and whether there is one. It is valid until the next Put or
-// Delete.
+// expire ends every use of the transaction. It waits for the one in progress.
+func (tx *Tx) expire() {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	tx.expired = true
+	tx.reader.Close()
+}
+
+// Context ends when the engine is closed, and when Apply has not returned
+// within Options.HandlerTimeout: what waits or loops in a handler must watch
+// it, and return an error.
+func (tx *Tx) Context() context.Context { return tx.ctx }
+
+// Get returns the row with that primary key, a size-prefixed FlatBuffer, and
+// whether there is one. It is valid until Apply returns.
 func (tx *Tx) Get(pk Value) (row []byte, found bool, err error) {
-	if err := tx.seekKey(pk); err != nil {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	i, err := tx.find(pk)
+	if err != nil || i < 0 {
 		return nil, false, err
 	}
-	return tx.stored()
+	row = tx.build.overlay.rows[i].now
+	return row, row != nil, nil
 }
 
 // Put stores a row under its primary key, in place of the one that is there,
 // and brings every index up to date. row is a size-prefixed FlatBuffer of the
 // view's table; it is verified and copied.
 //
-// A Put that fails with [*UniqueError], [*KeyTooLongError] or
-// [*event.InvalidDataError] changed nothing, and Apply may go on.
+// A Put that fails with [*UniqueError], [*KeyTooLongError],
+// [*event.TooLargeError] or [*event.InvalidDataError] changed nothing, and
+// Apply may go on.
 func (tx *Tx) Put(row []byte) error {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
 	if err := tx.usable(); err != nil {
 		return err
+	}
+	if len(row) > maxRow {
+		return &event.TooLargeError{Bound: fmt.Sprintf("bytes of a row of view %q", tx.view.name), Limit: maxRow, Actual: uint64(len(row))}
 	}
 	if err := tx.view.verify(row); err != nil {
 		return err
@@ -60,83 +88,126 @@ func (tx *Tx) Put(row []byte) error {
 	if tx.key = appendValue(tx.key[:0], pk); len(tx.key) > maxKey {
 		return &KeyTooLongError{View: tx.view.name, Row: pk, Length: len(tx.key), Limit: maxKey}
 	}
-	before, found, err := tx.stored()
-	if err != nil || found && bytes.Equal(before, row) {
+	if err := tx.fits(row, pk); err != nil {
 		return err
 	}
-	for i := range tx.view.indexes {
-		tx.old[i] = tx.old[i][:0]
-		if found {
-			tx.old[i], _ = tx.view.entry(tx.old[i], i, before, tx.key)
-		}
-		if err := tx.plan(i, row, pk); err != nil {
-			return err
-		}
+	i, err := tx.load()
+	if err != nil {
+		return err
 	}
-	return tx.write(row)
+	before := tx.build.overlay.rows[i].now
+	if before != nil && bytes.Equal(before, row) {
+		return nil
+	}
+	if err := tx.claim(before, row, pk); err != nil {
+		return err
+	}
+	tx.build.overlay.set(i, row)
+	return nil
 }
 
 // Delete removes the row with that primary key and its index entries. Without
 // such a row it does nothing.
 func (tx *Tx) Delete(pk Value) error {
-	if err := tx.seekKey(pk); err != nil {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	i, err := tx.find(pk)
+	if err != nil || i < 0 {
 		return err
 	}
-	row, found, err := tx.stored()
-	if err != nil || !found {
-		return err
+	overlay := tx.build.overlay
+	before := overlay.rows[i].now
+	if before == nil {
+		return nil
 	}
-	for i := range tx.view.indexes {
-		tx.old[i], _ = tx.view.entry(tx.old[i][:0], i, row, tx.key)
-	}
-	for i, db := range tx.build.indexes {
-		if err := tx.txn.Del(db, tx.old[i], nil); err != nil {
-			return tx.fail("remove from index "+tx.view.indexes[i].Name, err)
+	for n := range tx.view.indexes {
+		if index := &tx.view.indexes[n]; index.Unique && !index.hasAbsent(before) {
+			tx.value = index.appendColumns(tx.value[:0], before)
+			overlay.claim(n, tx.value, nil)
 		}
 	}
-	if err := tx.txn.Del(tx.build.rows, tx.key, nil); err != nil {
-		return tx.fail("delete", err)
+	overlay.set(i, nil)
+	return nil
+}
+
+// fits reports an index entry that would be longer than LMDB's keys are.
+func (tx *Tx) fits(row []byte, pk Value) error {
+	for i := range tx.view.indexes {
+		index := &tx.view.indexes[i]
+		length := len(tx.key)
+		for c := range index.Columns {
+			length += encodedLen(index.Columns[c].value(row))
+		}
+		if length > maxKey {
+			return &KeyTooLongError{View: tx.view.name, Index: index.Name, Row: pk, Length: length, Limit: maxKey}
+		}
 	}
 	return nil
 }
 
-// plan works out the row's entry in an index and whether it may be there.
-func (tx *Tx) plan(i int, row []byte, pk Value) error {
-	index := &tx.view.indexes[i]
-	entry, columns := tx.view.entry(tx.new[i][:0], i, row, tx.key)
-	tx.new[i] = entry
-	if len(entry) > maxKey {
-		return &KeyTooLongError{View: tx.view.name, Index: index.Name, Row: pk, Length: len(entry), Limit: maxKey}
+// claim takes the row's values in the unique indexes, and lets go of those that
+// it had before. It changes nothing when one of them is another row's.
+func (tx *Tx) claim(before, row []byte, pk Value) error {
+	for pass := range 2 { // first look at all of them, then take them
+		for i := range tx.view.indexes {
+			index := &tx.view.indexes[i]
+			if !index.Unique {
+				continue
+			}
+			if err := tx.claimIn(i, index, before, row, pk, pass == 1); err != nil {
+				return err
+			}
+		}
 	}
-	if !index.Unique || index.hasAbsent(row) || bytes.Equal(entry, tx.old[i]) {
-		return nil
-	}
-	return tx.checkUnique(i, entry[:columns], row, pk)
+	return nil
 }
 
-// checkUnique looks for another row's entry with the same columns.
-func (tx *Tx) checkUnique(i int, columns, row []byte, pk Value) error {
-	cursor, err := tx.txn.OpenCursor(tx.build.indexes[i])
+func (tx *Tx) claimIn(i int, index *Index, before, row []byte, pk Value, take bool) error {
+	had := before != nil && !index.hasAbsent(before)
+	has := !index.hasAbsent(row)
+	tx.entry, tx.value = tx.entry[:0], tx.value[:0]
+	if had {
+		tx.entry = index.appendColumns(tx.entry, before)
+	}
+	if has {
+		tx.value = index.appendColumns(tx.value, row)
+	}
+	if had == has && bytes.Equal(tx.entry, tx.value) {
+		return nil
+	}
+	if !take {
+		if !has {
+			return nil
+		}
+		return tx.checkUnique(i, row, pk)
+	}
+	if had {
+		tx.build.overlay.claim(i, tx.entry, nil)
+	}
+	if has {
+		tx.build.overlay.claim(i, tx.value, tx.key)
+	}
+	return nil
+}
+
+// checkUnique looks for another row that has tx.value in an index.
+func (tx *Tx) checkUnique(i int, row []byte, pk Value) error {
+	if claim, known := tx.build.overlay.claims[i][string(tx.value)]; known {
+		if claim.pk == nil || bytes.Equal(claim.pk, tx.key) {
+			return nil
+		}
+		return tx.duplicate(i, row, pk, claim.pk)
+	}
+	cursor, err := tx.reader.Txn.OpenCursor(tx.build.indexes[i])
 	if err != nil {
 		return tx.fail("look for duplicates", err)
 	}
 	defer cursor.Close()
-	index := &tx.view.indexes[i]
-	key, _, err := cursor.Get(columns, nil, lmdbenv.SetRange)
-	for ; err == nil && bytes.HasPrefix(key, columns); key, _, err = cursor.Get(nil, nil, lmdbenv.Next) {
-		if bytes.Equal(key[len(columns):], tx.key) {
-			continue // this row's own, about to be replaced by the same
+	key, _, err := cursor.Get(tx.value, nil, lmdbenv.SetRange)
+	for ; err == nil && bytes.HasPrefix(key, tx.value); key, _, err = cursor.Get(nil, nil, lmdbenv.Next) {
+		if other := key[len(tx.value):]; !bytes.Equal(other, tx.key) {
+			return tx.duplicate(i, row, pk, other)
 		}
-		other, _, err := decodeValue(key[len(columns):])
-		if err != nil {
-			return tx.fail("read index "+index.Name, err)
-		}
-		refused := &UniqueError{View: tx.view.name, Index: index.Name, Row: pk, Other: other}
-		for c := range index.Columns {
-			refused.Values = append(refused.Values, index.Columns[c].value(row).clone())
-		}
-		refused.Row = pk.clone()
-		return refused
 	}
 	if err != nil && !lmdbenv.IsNotFound(err) {
 		return tx.fail("look for duplicates", err)
@@ -144,49 +215,45 @@ func (tx *Tx) checkUnique(i int, columns, row []byte, pk Value) error {
 	return nil
 }
 
-// write stores the row and moves its entries from tx.old to tx.new.
-func (tx *Tx) write(row []byte) error {
-	for i, db := range tx.build.indexes {
-		if bytes.Equal(tx.old[i], tx.new[i]) {
-			continue
-		}
-		if len(tx.old[i]) > 0 {
-			if err := tx.txn.Del(db, tx.old[i], nil); err != nil {
-				return tx.fail("remove from index "+tx.view.indexes[i].Name, err)
-			}
-		}
-		if err := tx.txn.Put(db, tx.new[i], tx.entryValue(tx.new[i]), 0); err != nil {
-			return tx.fail("add to index "+tx.view.indexes[i].Name, err)
-		}
+func (tx *Tx) duplicate(i int, row []byte, pk Value, otherKey []byte) error {
+	index := &tx.view.indexes[i]
+	other, _, err := decodeValue(otherKey)
+	if err != nil {
+		return damaged(tx.view, index.Name, "%v", err)
 	}
-	if err := tx.txn.Put(tx.build.rows, tx.key, row, 0); err != nil {
-		return tx.fail("put", err)
+	refused := &UniqueError{View: tx.view.name, Index: index.Name, Row: pk.clone(), Other: other}
+	for c := range index.Columns {
+		refused.Values = append(refused.Values, index.Columns[c].value(row).clone())
 	}
-	return nil
+	return refused
 }
 
-// seekKey encodes a primary key given by the handler into tx.key.
-func (tx *Tx) seekKey(pk Value) error {
+// find returns the place of a row that the handler names, -1 when no such row
+// can exist.
+func (tx *Tx) find(pk Value) (int32, error) {
 	if err := tx.usable(); err != nil {
-		return err
+		return 0, err
 	}
 	if err := tx.view.key.accepts("primary key", pk); err != nil {
-		return err
+		return 0, err
 	}
-	tx.key = appendValue(tx.key[:0], pk)
-	return nil
+	if tx.key = appendValue(tx.key[:0], pk); len(tx.key) > maxKey {
+		return -1, nil
+	}
+	return tx.load()
 }
 
-func (tx *Tx) stored() (row []byte, found bool, err error) {
-	row, found, err = getKey(tx.txn, tx.build.rows, tx.key)
-	if err != nil {
+// load returns the place of the row with tx.key.
+func (tx *Tx) load() (int32, error) {
+	i, err := tx.build.overlay.find(tx.reader.Txn, tx.key)
+	if _, isDamage := err.(*DamageError); err != nil && !isDamage {
 		err = tx.fail("get", err)
 	}
-	return row, found, err
+	return i, err
 }
 
 func (tx *Tx) usable() error {
-	if tx.txn == nil {
+	if tx.expired {
 		return fmt.Errorf("view %q: transaction %w", tx.view.name, errExpired)
 	}
 	return tx.failed
@@ -223,17 +290,16 @@ func (v *view) verify(row []byte) error {
 // it are the columns.
 func (v *view) entry(dst []byte, i int, row, pk []byte) (key []byte, columns int) {
 	start := len(dst)
-	for c := range v.indexes[i].Columns {
-		dst = appendValue(dst, v.indexes[i].Columns[c].value(row))
-	}
+	dst = v.indexes[i].appendColumns(dst, row)
 	columns = len(dst) - start
 	return append(dst, pk...), columns
 }
 
-// entryValue is the value of an entry of the row at hand.
-func (tx *Tx) entryValue(entry []byte) []byte {
-	binary.LittleEndian.PutUint16(tx.mark[:], uint16(len(entry)-len(tx.key)))
-	return tx.mark[:]
+func (ix *Index) appendColumns(dst, row []byte) []byte {
+	for c := range ix.Columns {
+		dst = appendValue(dst, ix.Columns[c].value(row))
+	}
+	return dst
 }
 
 // entryPrimaryKey returns the primary key inside an entry's key.

@@ -1,0 +1,5 @@
+//go:build bug_checkpoint_first
+
+package projection
+
+const seeded = bugCheckpointFirst

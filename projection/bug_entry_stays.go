@@ -1,0 +1,5 @@
+//go:build bug_entry_stays
+
+package projection
+
+const seeded = bugEntryStays

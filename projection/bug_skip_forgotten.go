@@ -1,0 +1,5 @@
+//go:build bug_skip_forgotten
+
+package projection
+
+const seeded = bugSkipForgotten

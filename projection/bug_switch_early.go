@@ -1,0 +1,5 @@
+//go:build bug_switch_early
+
+package projection
+
+const seeded = bugSwitchEarly

@@ -1,0 +1,27 @@
+package projection
+
+// failpoint is a place where the tests let a process die, or a batch fail.
+type failpoint int
+
+const (
+	// afterRows and afterIndexes are reached once for every build that a
+	// transaction writes.
+	afterRows failpoint = iota + 1
+	afterIndexes
+	// beforeCommit is reached with the checkpoints written, afterCommit before
+	// anybody in the process knows.
+	beforeCommit
+	afterCommit
+	// beforeSwitch and beforeTakeOver are reached inside the transactions of a
+	// switch and of a build that becomes live.
+	beforeSwitch
+	beforeTakeOver
+)
+
+// at reports the error that the tests want at a failpoint.
+func (e *Engine) at(point failpoint) error {
+	if e.options.failpoint == nil {
+		return nil
+	}
+	return e.options.failpoint(point)
+}

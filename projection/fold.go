@@ -1,0 +1,406 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/verbatim-es/verbatim/event"
+)
+
+// errHandlerTimeout ends the context of a handler that takes too long, errHalt
+// that of a fold whose outcome nobody wants any more.
+var (
+	errHandlerTimeout = errors.New("the handler took longer than Options.HandlerTimeout")
+	errHalt           = errors.New("the views are being closed or started over")
+)
+
+// fold is events being applied to one build's overlay, on a goroutine of its
+// own: the follower goes on without it when its handler takes long, and leaves
+// it behind when its handler never returns.
+type fold struct {
+	engine *Engine
+	build  *build
+	tx     *Tx
+	skips  map[uint64]Skipped
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	// handed counts the events handed to the handler, and is odd while it has
+	// one. The follower watches it.
+	handed atomic.Uint64
+	// stop asks the fold to end behind the event at hand.
+	stop atomic.Bool
+	done chan struct{} // closed at the end
+
+	// The follower's: what it saw when it looked the last time.
+	seen  uint64
+	since time.Time
+	// current is the event at hand, under tx.mu.
+	current event.Event
+
+	// What follows is the outcome, to be read once the fold is among the
+	// engine's results. err is trouble with the log or the environment; how far
+	// the overlay is stands in the build.
+	err   error
+	limit limit
+}
+
+// limit says when a fold of a build that catches up has done enough.
+type limit struct {
+	target  uint64 // the position to stop at
+	rows    int    // in the overlay
+	bytes   int    // of the overlay
+	events  int
+	elapsed time.Duration
+}
+
+// begin starts a fold of a build that has none in flight. work runs on its
+// goroutine.
+func (e *Engine) begin(ctx context.Context, b *build, work func(*fold)) *fold {
+	f := &fold{engine: e, build: b, skips: b.view.skips, done: make(chan struct{}), since: time.Now()}
+	if seeded == bugSkipForgotten && b != b.view.main {
+		f.skips = nil
+	}
+	f.ctx, f.cancel = context.WithCancelCause(ctx)
+	b.fold = f
+	go func() {
+		reader, err := e.env.Begin()
+		if err != nil {
+			f.err = err
+		} else {
+			f.tx = newTx(f.ctx, b, reader)
+			work(f)
+		}
+		f.end()
+	}()
+	return f
+}
+
+// end hands the outcome to the follower, unless it has left the fold behind.
+func (f *fold) end() {
+	f.cancel(nil)
+	if f.tx != nil {
+		f.tx.mu.Lock()
+		left := f.tx.expired
+		f.tx.mu.Unlock()
+		if left {
+			close(f.done)
+			f.engine.nudge()
+			return
+		}
+		f.tx.expire()
+		if f.tx.failed != nil && f.err == nil {
+			f.err = f.tx.failed
+		}
+	}
+	close(f.done)
+	f.engine.results <- f // has room for one of every build
+}
+
+// apply hands events to the handler, and reports whether it got through them.
+func (f *fold) apply(events []event.Event) bool {
+	wanted := f.build.view.types.has
+	upcasters := f.engine.options.Upcasters
+	for _, e := range events {
+		if f.stop.Load() {
+			return false
+		}
+		if _, skip := f.skipped(e); skip || !upcasters.MayBecome(e, wanted) {
+			f.tx.mu.Lock()
+			f.pass(e)
+			f.tx.mu.Unlock()
+			continue
+		}
+		if !f.one(e) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *fold) skipped(e event.Event) (s Skipped, skip bool) {
+	if len(f.skips) == 0 {
+		return s, false
+	}
+	s, skip = f.skips[e.Position()]
+	return s, skip && s.Event == e.ID()
+}
+
+// one applies one event, and takes back what it changed when its handler fails.
+func (f *fold) one(e event.Event) bool {
+	if !f.take(e) {
+		return false
+	}
+	err := f.hand(e)
+	f.tx.mu.Lock()
+	defer f.tx.mu.Unlock()
+	f.handed.Add(1)
+	switch {
+	case f.tx.expired:
+		return false
+	case f.tx.failed != nil:
+		return false // the environment's trouble: everything is done again
+	case err != nil:
+		f.build.overlay.revert()
+		if errors.Is(context.Cause(f.ctx), errHalt) {
+			return false
+		}
+		f.build.failed = f.failure(e, err)
+		return false
+	}
+	f.build.overlay.keep()
+	f.build.applied++
+	f.pass(e)
+	return true
+}
+
+// take begins an event.
+func (f *fold) take(e event.Event) bool {
+	f.tx.mu.Lock()
+	defer f.tx.mu.Unlock()
+	f.current = e
+	f.handed.Add(1)
+	return !f.tx.expired
+}
+
+// pass moves the build behind an event. tx.mu is held.
+func (f *fold) pass(e event.Event) {
+	if !f.tx.expired {
+		f.build.reached.position, f.build.reached.id = e.Position(), e.ID()
+	}
+}
+
+func (f *fold) failure(e event.Event, cause error) *HandlerError {
+	return &HandlerError{View: f.build.view.name, Version: f.build.view.version, Position: e.Position(), Event: e.ID(), Type: e.Type(), Cause: cause}
+}
+
+// hand passes a stored event to the view's handler, as what it is read as
+// today.
+func (f *fold) hand(stored event.Event) error {
+	v := f.build.view
+	if f.engine.options.Upcasters == nil {
+		return handle(v, f.tx, stored)
+	}
+	for e, err := range f.engine.options.Upcasters.Events(stored) {
+		if err != nil {
+			return err
+		}
+		if !v.types.has(e.Type()) {
+			continue
+		}
+		if err := handle(v, f.tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// panicError is what a handler panicked with.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+func handle(v *view, tx *Tx, applying event.Event) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = &panicError{value: value, stack: debug.Stack()}
+		}
+	}()
+	return v.apply(tx, applying)
+}
+
+// catchUp reads the log behind where the build is and applies it, until it has
+// done enough. It runs on the fold's goroutine.
+func (f *fold) catchUp() {
+	began, events := time.Now(), 0
+	for b := f.build; b.failed == nil && b.reached.position < f.limit.target; {
+		room := min(uint64(f.limit.events-events), f.limit.target-b.reached.position)
+		page, err := f.engine.read(f.ctx, b.reached, int(room), 0)
+		if err != nil {
+			f.err = err
+			return
+		}
+		if len(page.events) == 0 {
+			return // the log has less than the live views have applied: they find out
+		}
+		for chunk := range chunks(page.events) {
+			if !f.apply(chunk) {
+				return
+			}
+			events += len(chunk)
+			if events >= f.limit.events || len(b.overlay.rows) >= f.limit.rows ||
+				b.overlay.size() >= f.limit.bytes || time.Since(began) >= f.limit.elapsed {
+				return
+			}
+		}
+	}
+}
+
+// chunks cuts events into pieces, between which a limit is looked at.
+func chunks(events []event.Event) func(func([]event.Event) bool) {
+	const size = 128
+	return func(yield func([]event.Event) bool) {
+		for len(events) > 0 {
+			n := min(size, len(events))
+			if !yield(events[:n]) {
+				return
+			}
+			events = events[n:]
+		}
+	}
+}
+
+// watch looks after the folds in flight: a handler that takes too long has its
+// context ended, and one that does not care is left behind.
+func (e *Engine) watch(now time.Time) {
+	for _, v := range e.all {
+		for _, b := range v.builds {
+			if f := b.fold; f != nil {
+				e.watchFold(f, now)
+			}
+		}
+	}
+	e.countStuck(now)
+}
+
+func (e *Engine) watchFold(f *fold, now time.Time) {
+	handed := f.handed.Load()
+	if handed != f.seen || handed%2 == 0 {
+		f.seen, f.since = handed, now
+		return
+	}
+	switch took := now.Sub(f.since); {
+	case took >= e.options.HandlerTimeout+handlerGrace:
+		e.abandon(f, errHandlerTimeout)
+	case took >= e.options.HandlerTimeout:
+		f.cancel(errHandlerTimeout)
+	}
+}
+
+// abandon leaves a fold behind whose handler does not return: from here on it
+// can't touch anything, and its view is parked at the event it has.
+func (e *Engine) abandon(f *fold, cause error) {
+	f.cancel(cause)
+	if !f.leave(cause == errHandlerTimeout) {
+		return
+	}
+	b := f.build
+	b.fold = nil
+	b.overlay.revert()
+	// The handler may still look at rows: their memory is not used again.
+	b.overlay.lent = true
+	if cause == errHandlerTimeout {
+		b.failed = f.failure(f.current, &StuckError{After: time.Since(f.since).Round(time.Millisecond)})
+		e.parkLater(b)
+	}
+	e.stuck = append(e.stuck, f)
+}
+
+// leave expires the fold's transaction, unless it is to happen only when the
+// fold stands where it was seen, and it has moved.
+func (f *fold) leave(ifSeen bool) bool {
+	f.tx.mu.Lock()
+	defer f.tx.mu.Unlock()
+	if ifSeen && f.handed.Load() != f.seen {
+		return false
+	}
+	f.tx.expired = true
+	f.tx.reader.Close()
+	return true
+}
+
+// countStuck publishes which handlers have not returned for a while.
+func (e *Engine) countStuck(now time.Time) {
+	var left []*fold
+	for _, f := range e.stuck {
+		select {
+		case <-f.done:
+		default:
+			left = append(left, f)
+		}
+	}
+	e.stuck = left
+	since := make(map[*view]time.Time)
+	for _, f := range e.stuck {
+		since[f.build.view] = f.since
+	}
+	for _, v := range e.all {
+		for _, b := range v.builds {
+			if f := b.fold; f != nil && f.seen%2 == 1 && now.Sub(f.since) >= watchEvery {
+				since[v] = f.since
+			}
+		}
+	}
+	changed := false
+	for _, v := range e.all {
+		changed = changed || !v.stuckSince.Equal(since[v])
+	}
+	if changed {
+		e.update(func() {
+			for _, v := range e.all {
+				v.stuckSince = since[v]
+			}
+		})
+	}
+}
+
+// isStuck reports whether an old call of the view's handler still runs.
+func (e *Engine) isStuck(v *view) bool {
+	for _, f := range e.stuck {
+		select {
+		case <-f.done:
+		default:
+			if f.build.view == v {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// halt ends the folds of these builds and waits for them, for a while. What
+// they folded is worth nothing afterwards.
+func (e *Engine) halt(builds ...*build) {
+	e.ready = slices.DeleteFunc(e.ready, func(f *fold) bool {
+		gone := slices.Contains(builds, f.build)
+		if gone {
+			f.build.fold = nil
+		}
+		return gone
+	})
+	running := 0
+	for _, b := range builds {
+		if b.fold != nil {
+			b.fold.stop.Store(true)
+			b.fold.cancel(errHalt)
+			running++
+		}
+	}
+	timer := time.NewTimer(handlerGrace)
+	defer timer.Stop()
+	for running > 0 {
+		select {
+		case f := <-e.results:
+			if !slices.Contains(builds, f.build) {
+				e.ready = append(e.ready, f)
+				continue
+			}
+			f.build.fold = nil
+			running--
+		case <-timer.C:
+			for _, b := range builds {
+				if b.fold != nil {
+					e.abandon(b.fold, errHalt)
+				}
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,325 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+const (
+	// flushAfter is how long the live views may fold, far behind the log's
+	// end, before they store what they have.
+	flushAfter = time.Second
+	// The live views take so many events at once that the slowest needs about
+	// so long for them.
+	shortChunk, longChunk = 50 * time.Millisecond, 200 * time.Millisecond
+	firstChunk            = 256
+)
+
+// batch is what the live builds have folded since they were last stored.
+type batch struct {
+	to     checkpoint
+	began  time.Time
+	events int
+}
+
+func (e *Engine) liveBuilds() (builds []*build) {
+	for _, v := range e.all {
+		for _, b := range v.builds {
+			if e.states[b].status == statusLive {
+				builds = append(builds, b)
+			}
+		}
+	}
+	return builds
+}
+
+// advance folds a page into the live builds and stores it, or goes on to the
+// next page first when there is more and the batch has room. With no live
+// build it goes on all the same: the others have to meet somewhere.
+func (e *Engine) advance(ctx context.Context, p page) error {
+	if n := len(p.events); n > 0 && p.more {
+		e.readAhead(ctx, p.events[n-1])
+	}
+	for events := p.events; len(events) > 0; {
+		n := min(len(events), e.chunk, max(1, e.options.BatchEvents-e.batch.events))
+		if err := e.foldLive(ctx, events[:n]); err != nil {
+			return err
+		}
+		events = events[n:]
+		if e.full() {
+			if err := e.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if p.more {
+		return nil
+	}
+	return e.flush()
+}
+
+// readAhead reads the next page while this one is folded.
+func (e *Engine) readAhead(ctx context.Context, last event.Event) {
+	to := e.batch.to
+	e.batch.to.position, e.batch.to.id = last.Position(), last.ID()
+	e.poll(ctx)
+	e.batch.to = to
+}
+
+func (e *Engine) full() bool {
+	if e.batch.events >= e.options.BatchEvents || time.Since(e.batch.began) >= flushAfter {
+		return true
+	}
+	size := 0
+	for _, b := range e.liveBuilds() {
+		size += b.overlay.size()
+	}
+	return size >= e.options.BatchBytes
+}
+
+// foldLive applies events to every live build, all at the same time. Builds
+// that take longer than Options.Patience while others wait are left behind, to
+// catch up on their own.
+func (e *Engine) foldLive(ctx context.Context, events []event.Event) error {
+	began := time.Now()
+	if e.batch.events == 0 {
+		e.batch.began = began
+	}
+	running := 0
+	for _, b := range e.liveBuilds() {
+		switch {
+		case e.isStuck(b.view):
+			e.leave(b)
+		case b.failed == nil:
+			e.begin(ctx, b, func(f *fold) { f.apply(events) })
+			running++
+		}
+	}
+	if err := e.await(ctx, running); err != nil {
+		return err
+	}
+	last := events[len(events)-1]
+	e.batch.to.position, e.batch.to.id = last.Position(), last.ID()
+	e.batch.events += len(events)
+	if running > 0 {
+		e.lastLive = time.Now()
+	}
+	switch took := time.Since(began); {
+	case took > longChunk:
+		e.chunk = max(1, e.chunk/2)
+	case took < shortChunk:
+		e.chunk = min(2*e.chunk, e.options.BatchEvents)
+	}
+	return nil
+}
+
+// await waits for the folds of the live builds. Results of others are put
+// aside.
+func (e *Engine) await(ctx context.Context, running int) error {
+	var patience <-chan time.Time
+	if len(e.all) > 1 {
+		timer := time.NewTimer(e.options.Patience)
+		defer timer.Stop()
+		patience = timer.C
+	}
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for running > 0 {
+		select {
+		case f := <-e.results:
+			if e.states[f.build].status != statusLive {
+				e.ready = append(e.ready, f)
+				continue
+			}
+			f.build.fold = nil
+			running--
+			if f.err != nil {
+				return f.err
+			}
+		case <-patience:
+			e.leaveBehind()
+			return nil
+		case now := <-ticker.C:
+			e.watch(now)
+			if running = e.runningLive(); running == 0 {
+				return nil
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (e *Engine) runningLive() (n int) {
+	for _, b := range e.liveBuilds() {
+		if b.fold != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// leaveBehind takes the builds that are still folding out of the live ones.
+func (e *Engine) leaveBehind() {
+	for _, b := range e.liveBuilds() {
+		if b.fold == nil {
+			continue
+		}
+		b.fold.stop.Store(true)
+		e.leave(b)
+	}
+}
+
+func (e *Engine) leave(b *build) {
+	e.logger.Warn("view is slower than the others can wait for, it catches up on its own", "view", b.view.name, "version", b.view.version)
+	e.left = append(e.left, b)
+	e.update(func() { *e.states[b] = state{status: statusBuilding, at: e.live} })
+}
+
+// parkLater makes sure that a build that failed outside of a batch or of a
+// catch-up is parked by the next flush.
+func (e *Engine) parkLater(b *build) {
+	if e.states[b].status != statusLive {
+		e.abandoned = append(e.abandoned, b)
+	}
+}
+
+// flush stores what the live builds have folded, and how far they are, in one
+// transaction.
+func (e *Engine) flush() error {
+	if err := e.storeAbandoned(); err != nil {
+		return err
+	}
+	if e.batch.to == e.live && len(e.left) == 0 && !e.anyFailed() {
+		return nil
+	}
+	builds, to := e.liveBuilds(), e.batch.to
+	states := make(map[*build]state)
+	rows := make(map[*build]uint64)
+	if seeded == bugCheckpointFirst {
+		if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.putLive(txn, to) }); err != nil {
+			return err
+		}
+	}
+	var broken *build
+	err := e.env.Update(func(txn *lmdbenv.Txn) error {
+		for _, b := range builds {
+			if err := b.overlay.flush(txn, e.at); err != nil {
+				broken = b
+				return err
+			}
+			stat, err := txn.Stat(b.rows)
+			if err != nil {
+				return err
+			}
+			rows[b] = stat.Entries
+			if b.failed != nil {
+				states[b] = parkedState(b)
+				if err := e.catalog.putState(txn, b, states[b]); err != nil {
+					return err
+				}
+			}
+		}
+		for _, b := range e.left {
+			if err := e.catalog.putState(txn, b, *e.states[b]); err != nil {
+				return err
+			}
+		}
+		if err := e.catalog.putLive(txn, to); err != nil {
+			return err
+		}
+		return e.at(beforeCommit)
+	})
+	if isDamage(err) && broken != nil {
+		return e.parkDamaged(broken, err)
+	}
+	if err != nil {
+		return fmt.Errorf("store positions %d to %d: %w", e.live.position+1, to.position, err)
+	}
+	if err := e.at(afterCommit); err != nil {
+		return err
+	}
+	now := time.Now()
+	e.update(func() {
+		e.live = to
+		for _, b := range builds {
+			e.count(b, rows[b], now)
+			if s, parked := states[b]; parked {
+				e.park(b, s)
+			}
+		}
+	})
+	for _, b := range builds {
+		b.restart(b.reached)
+	}
+	e.batch, e.left = batch{to: to}, nil
+	return nil
+}
+
+func (e *Engine) anyFailed() bool {
+	for _, b := range e.liveBuilds() {
+		if b.failed != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// count adds what a build has stored to its view's numbers, under the lock.
+func (e *Engine) count(b *build, rows uint64, now time.Time) {
+	v := b.view
+	v.applied += b.applied
+	v.rate.add(b.applied, now)
+	if b == v.main {
+		v.rows = rows
+	}
+}
+
+func parkedState(b *build) state {
+	return state{status: statusParked, at: b.reached, parked: &Parked{
+		Position: b.failed.Position, Event: b.failed.Event, Type: b.failed.Type,
+		Message: b.failed.Cause.Error(), Time: time.Now().UTC().Truncate(time.Millisecond),
+	}}
+}
+
+// park publishes that a build stands still, under the lock.
+func (e *Engine) park(b *build, s state) {
+	*e.states[b] = s
+	b.view.failures++
+	b.view.answer(b == b.view.main, b.failed)
+	e.logFailure(b.failed)
+}
+
+func (e *Engine) logFailure(err *HandlerError) {
+	attributes := []any{"view", err.View, "version", err.Version, "position", err.Position, "event", err.Event, "type", err.Type, "error", err.Cause}
+	var panicked *panicError
+	if errors.As(err.Cause, &panicked) {
+		attributes = append(attributes, "stack", string(panicked.stack))
+	}
+	e.logger.Error("view is parked, its handler failed", attributes...)
+}
+
+func isDamage(err error) bool {
+	var damage *DamageError
+	return errors.As(err, &damage)
+}
+
+// parkDamaged parks a build whose stored rows and entries disagree, where its
+// checkpoint is, and lets the others begin their batch again.
+func (e *Engine) parkDamaged(b *build, damage error) error {
+	e.startOver()
+	b.failed = &HandlerError{View: b.view.name, Version: b.view.version, Position: b.reached.position + 1, Cause: damage}
+	s := parkedState(b)
+	if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.putState(txn, b, s) }); err != nil {
+		return err
+	}
+	e.update(func() { e.park(b, s) })
+	b.restart(b.reached)
+	return nil
+}
