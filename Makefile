@@ -47,11 +47,16 @@ race: ## all tests with the race detector, long ones shortened, caches ignored
 	$(GO) test -race -short -count=1 -timeout $(TIMEOUT) ./...
 
 .PHONY: bench
-bench: ## measure against other encodings and stores (docs/BENCHMARKS.md); hours on an idle machine, less with BENCH_SECONDS=5
+bench: ## measure against other encodings, stores and buses (docs/BENCHMARKS.md); hours on an idle machine, less with BENCH_SECONDS=5
 	$(GO) -C bench test -run '^$$' -bench . -benchmem -count 5 ./...
 	$(GO) -C bench run ./store append -seconds $(BENCH_SECONDS) -runs 5
 	$(GO) -C bench run ./store grow -streams 10000
 	$(GO) -C bench run ./store grow -streams 1000000
+	$(GO) -C bench run ./bus fanout
+	$(GO) -C bench run ./bus replay
+	$(GO) -C bench run ./bus replay -size 65536 -events 50000
+	$(GO) -C bench run ./bus latency
+	$(GO) -C bench run ./bus idle
 
 .PHONY: crash
 crash: ## the store's crash suite, long: lost writes, failing disks, killed processes
