@@ -229,6 +229,20 @@ func (s *Set) Verify(typ string, fingerprint uint64, data []byte) error {
 	return checkTags(table, data)
 }
 
+// VerifyReadable accepts data that code of the current schema of a type can
+// read, whichever version of it wrote them: a field that this schema does not
+// know is passed over, as that code does. It is for bytes that come from another
+// process, not for what is to be stored.
+//
+// The error is a [*UnknownTypeError] or a [*verify.Error].
+func (s *Set) VerifyReadable(typ string, data []byte) error {
+	schema, table := s.find(typ, 0)
+	if table == nil {
+		return &UnknownTypeError{Type: typ}
+	}
+	return schema.plans[typ].Verify(data)
+}
+
 // AppendTags appends to dst the tags "key:value" that the schema of that
 // fingerprint (0: the current one) declares for data, which [Set.Verify]
 // accepted with the same arguments: numbers in decimal, bools as true or

@@ -311,9 +311,7 @@ func (s keyStore) AuthKey(authid, _ string) ([]byte, error) {
 func (s keyStore) PasswordInfo(string) (string, int, int) { return "", 0, 0 }
 func (s keyStore) AuthRole(authid string) (string, error) { return s[authid].role, nil }
 func (s keyStore) Provider() string                       { return "test" }
-func ticket(t string) map[string]func(*wamp.Challenge) (string, error) {
-	return map[string]func(*wamp.Challenge) (string, error){"ticket": func(*wamp.Challenge) (string, error) { return t, nil }}
-}
+func ticket(t string) []client.Credential                 { return []client.Credential{client.Ticket(t)} }
 
 // Authenticators of the operator's let clients in, with the roles they name;
 // idempotency keys belong to those who use them.
@@ -327,12 +325,12 @@ func TestAuthenticators(t *testing.T) {
 	if _, err := client.Dial(deadline(t), h.url, client.Options{}); err == nil {
 		t.Error("an anonymous client is in")
 	}
-	if _, err := client.Dial(deadline(t), h.url, client.Options{AuthID: "ann", Authenticators: ticket("wrong")}); err == nil {
+	if _, err := client.Dial(deadline(t), h.url, client.Options{AuthID: "ann", Credentials: ticket("wrong")}); err == nil {
 		t.Error("a wrong ticket is in")
 	}
-	ann := h.dial(t, client.Options{AuthID: "ann", Authenticators: ticket("a")})
-	bob := h.dial(t, client.Options{AuthID: "bob/x", Authenticators: ticket("b"), Serialization: "json"})
-	eve := h.dial(t, client.Options{AuthID: "eve", Authenticators: ticket("e")})
+	ann := h.dial(t, client.Options{AuthID: "ann", Credentials: ticket("a")})
+	bob := h.dial(t, client.Options{AuthID: "bob/x", Credentials: ticket("b"), Serialization: "json"})
+	eve := h.dial(t, client.Options{AuthID: "eve", Credentials: ticket("e")})
 	if _, err := eve.Head(deadline(t)); !errors.Is(err, client.ErrNotAuthorized) {
 		t.Errorf("an unknown role: %v", err)
 	}
@@ -362,7 +360,7 @@ func TestAuthenticators(t *testing.T) {
 	if _, err := bob.Append(deadline(t), one); err != nil {
 		t.Errorf("a writer does not append: %v", err)
 	}
-	adm := h.dial(t, client.Options{AuthID: "adm", Authenticators: ticket("z")})
+	adm := h.dial(t, client.Options{AuthID: "adm", Credentials: ticket("z")})
 	if _, err := adm.Append(deadline(t), event.Append{Stream: "account-6", Events: one.Events}); err != nil {
 		t.Errorf("an admin: %v", err)
 	}

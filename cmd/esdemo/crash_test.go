@@ -74,7 +74,7 @@ func TestKillLosesNothing(t *testing.T) {
 // acknowledged before it lets its subscribers go.
 func TestTerminationLosesNoLiveEvent(t *testing.T) {
 	s := startServer(t, filepath.Join(t.TempDir(), "data"))
-	c, err := client.Dial(t.Context(), s.url, client.Options{})
+	c, err := client.Dial(t.Context(), s.url, client.Options{NoReconnect: true})
 	if err != nil {
 		t.Fatal(err)
 	}

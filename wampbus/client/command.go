@@ -27,7 +27,7 @@ type CommandOptions struct {
 // command's type, without size prefix; the server verifies it.
 //
 // It fails with an [*aggregate.RejectedError] where the aggregate refuses, and
-// as [Client.Append] does.
+// as [Client.Append] does; with a key it is made again as an append is.
 func (c *Client) Command(ctx context.Context, aggregateName, id, command string, data []byte, o CommandOptions) (aggregate.Receipt, error) {
 	kwargs := wamp.Dict{}
 	put(kwargs, "key", o.Key)
@@ -38,9 +38,9 @@ func (c *Client) Command(ctx context.Context, aggregateName, id, command string,
 		kwargs["schema"] = formatFingerprint(o.Schema)
 	}
 	procedure := "es.command." + aggregateName + "." + command
-	r, err := c.call(ctx, procedure, wamp.List{id, data}, kwargs)
+	r, err := c.call(ctx, request{procedure: procedure, args: wamp.List{id, data}, kwargs: kwargs, effect: onceFor(o.Key)})
 	if err != nil {
-		return aggregate.Receipt{}, changing(err)
+		return aggregate.Receipt{}, err
 	}
 	a := answer{procedure: procedure, result: r}
 	return aggregate.Receipt{

@@ -2,12 +2,20 @@
 // over WAMP, protocol 1 (docs/PROTOCOL.md), without cgo.
 //
 // A [Client] is an [event.Log], so that aggregates and projections run on a
-// remote log as they do on a local one; event.Subscribe on it is lossless:
-// it pages, keeps one call waiting at the server and goes on from its last
-// position. [Client.SubscribeTopic] is faster and only a hint: whoever sees that
-// Previous is not the last position it has reads the difference.
+// remote log as they do on a local one. [Client.Subscribe] is lossless and the
+// fastest way to follow the whole log; event.Subscribe works too.
+// [Client.SubscribeTopic] is only a hint: whoever sees that Previous is not the
+// last position it has reads the difference.
 //
-// Whatever arrives is verified before it is read: structure and checksum of
-// every record. A connection that breaks fails all calls in flight; the client
-// does not reconnect, see [Client.Done].
+// A client whose connection breaks makes another, at growing intervals, until
+// it is closed. What was going on goes on: reads are made again, subscriptions
+// are made again and repaired, appends and commands with a key are repeated.
+// Those without one fail as [event.ErrOutcomeUnknown] when they were sent and
+// not answered. A call waits for a connection as long as its context allows: give
+// it one that ends. [Client.Status] and Options.OnStatus tell how things are.
+//
+// Whatever arrives is verified before it is handed out: structure and checksum
+// of every record, and with Options.Schemas its data. Rows of views are not.
+//
+// A client is no [event.KeyReader]: protocol 1 has no look-up by key.
 package client

@@ -16,9 +16,10 @@ import (
 // maxWait is the longest wait that protocol 1 allows.
 const maxWait = 60 * time.Second
 
-// Append implements [event.Appender]: es.append. When ctx ends or the
-// connection breaks after the call was sent, the error is
-// [event.ErrOutcomeUnknown]: repeat it with its key.
+// Append implements [event.Appender]: es.append. An append with a key is made
+// again when the connection breaks before its answer came, until ctx ends. The
+// error is [event.ErrOutcomeUnknown] when that happens to one without, or when
+// ctx ends after the call was sent: repeat it with its key, or read first.
 func (c *Client) Append(ctx context.Context, a event.Append) (event.Receipt, error) {
 	if err := a.Validate(); err != nil {
 		return event.Receipt{}, err
@@ -37,11 +38,19 @@ func (c *Client) Append(ctx context.Context, a event.Append) (event.Receipt, err
 		}
 		kwargs["conditions"] = conditions
 	}
-	r, err := c.call(ctx, "es.append", args, kwargs)
+	r, err := c.call(ctx, request{procedure: "es.append", args: args, kwargs: kwargs, effect: onceFor(a.Key)})
 	if err != nil {
-		return event.Receipt{}, ownCondition(a.Conditions, changing(err))
+		return event.Receipt{}, ownCondition(a.Conditions, err)
 	}
 	return receipt(r)
+}
+
+// onceFor is the effect of a call that may have a key.
+func onceFor(key string) effect {
+	if key != "" {
+		return keyed
+	}
+	return changes
 }
 
 func proposed(p *event.Proposed) []any {
@@ -124,24 +133,37 @@ func receipt(r *wamp.Result) (event.Receipt, error) {
 }
 
 // ReadPage implements [event.Reader]: es.read. A wait of more than a minute
-// ends after one, with an empty page.
+// ends after one, with an empty page. A read goes on over reconnects; one that
+// names a place in the log, and finds another store behind the reconnect, fails
+// with an [*event.StoreChangedError]. A record that is not what it should be
+// fails the page with an [*event.CorruptError] or [*event.InvalidDataError].
 func (c *Client) ReadPage(ctx context.Context, s event.Selection, o event.PageOptions) (event.Page, error) {
 	if err := s.Validate(); err != nil {
 		return event.Page{}, err
 	}
-	r, err := c.call(ctx, "es.read", nil, readFields(s, o))
+	r, err := c.call(ctx, request{
+		procedure: "es.read", kwargs: readFields(s, o), wait: min(o.Wait, maxWait),
+		placed: s.After != 0 || s.FromVersion != 0 || !s.AfterID.IsZero(),
+	})
 	if err != nil {
-		return event.Page{}, reading(err)
+		return event.Page{}, err
 	}
 	a := answer{procedure: "es.read", result: r}
-	return event.Page{
+	page := event.Page{
 		Records: a.binary(),
 		Count:   int(a.number("count")),
 		Last:    a.number("last"),
 		Head:    a.number("head"),
 		More:    a.flag("more"),
 		Store:   a.id("store"),
-	}, a.err
+	}
+	if a.err != nil {
+		return event.Page{}, a.err
+	}
+	if err := c.checkPage(&page, &s); err != nil {
+		return event.Page{}, err
+	}
+	return page, nil
 }
 
 func readFields(s event.Selection, o event.PageOptions) wamp.Dict {
@@ -168,19 +190,15 @@ func readFields(s event.Selection, o event.PageOptions) wamp.Dict {
 	}
 	putNumber(kwargs, "limit", uint64(s.Limit))
 	putNumber(kwargs, "max_bytes", uint64(max(o.MaxBytes, 0)))
-	if o.Wait > 0 {
-		wait := min(o.Wait, maxWait)
-		kwargs["wait_ms"] = int64((wait + time.Millisecond - 1) / time.Millisecond)
-	}
 	putID(kwargs, "store", o.Store)
 	return kwargs
 }
 
 // Head implements [event.Reader]: es.head.
 func (c *Client) Head(ctx context.Context) (event.Head, error) {
-	r, err := c.call(ctx, "es.head", nil, nil)
+	r, err := c.call(ctx, request{procedure: "es.head"})
 	if err != nil {
-		return event.Head{}, reading(err)
+		return event.Head{}, err
 	}
 	a := answer{procedure: "es.head", result: r}
 	return event.Head{Store: a.id("store"), Position: a.number("position"), ID: a.id("id"), First: a.number("first")}, a.err

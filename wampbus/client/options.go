@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
 
+	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
 
@@ -17,14 +19,30 @@ type Options struct {
 	Realm string
 	// Serialization is "msgpack", "cbor" or "json"; "" means "msgpack".
 	Serialization string
-	// TLS configures wss URLs.
+	// TLS configures wss and rss URLs.
 	TLS *tls.Config
 
-	// AuthID is who the client says it is, and Authenticators answer the
-	// challenge that this brings, by authentication method. Without any the
-	// client is anonymous.
-	AuthID         string
-	Authenticators map[string]func(*wamp.Challenge) (signature string, err error)
+	// AuthID is who the client says it is, and Credentials prove it, whichever
+	// of them the server asks for. Without any the client is anonymous.
+	AuthID      string
+	Credentials []Credential
+
+	// Schemas, unless nil, are what the client's code was generated from. The
+	// data of every event of their types is then verified before it is handed
+	// out, so that typed accessors may read it: a server is outside, and its
+	// bytes are trusted no more than others. Without it, data is as the server
+	// says.
+	Schemas *schema.Set
+
+	// NoReconnect has the client be over when its first session is.
+	NoReconnect bool
+	// ReconnectMin and ReconnectMax are the first and the longest interval
+	// between attempts to reconnect; 0 means 100 ms and 10 s. Each is cut
+	// short at random by up to a half.
+	ReconnectMin, ReconnectMax time.Duration
+	// OnStatus is called with every change of the connection's status, one
+	// after the other. Nothing is reconnected while it runs.
+	OnStatus func(Status)
 
 	// KeepAlive is the interval of pings; 0 means 20 s. A server that sends
 	// nothing for three intervals is gone.
@@ -33,7 +51,8 @@ type Options struct {
 	// 32 MiB. Servers accept less.
 	MaxMessage int
 	// EventQueue is how many bytes of live events may wait for a subscription's
-	// function; 0 means 16 MiB. A subscription over it ends with [ErrFellBehind].
+	// function; 0 means 16 MiB. A [Client.SubscribeTopic] over it ends with
+	// [ErrFellBehind], a [Client.Subscribe] goes back to reading pages.
 	EventQueue int
 	// Logger receives what nobody can be told otherwise; nil means
 	// [slog.Default].
@@ -56,10 +75,17 @@ func (o Options) withDefaults() (Options, codec.Format, error) {
 	if o.EventQueue == 0 {
 		o.EventQueue = 16 << 20
 	}
+	if o.ReconnectMin == 0 {
+		o.ReconnectMin = 100 * time.Millisecond
+	}
+	if o.ReconnectMax == 0 {
+		o.ReconnectMax = 10 * time.Second
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	if o.KeepAlive < 0 || o.MaxMessage < 0 || o.EventQueue < 0 {
+	o.ReconnectMax = max(o.ReconnectMax, o.ReconnectMin)
+	if o.ReconnectMin < 0 || o.KeepAlive < 0 || o.MaxMessage < 0 || o.EventQueue < 0 {
 		return o, 0, fmt.Errorf("client: options must not be negative")
 	}
 	format, ok := codec.BySubprotocol("wamp.2." + o.Serialization)
@@ -67,4 +93,37 @@ func (o Options) withDefaults() (Options, codec.Format, error) {
 		return o, 0, fmt.Errorf("client: serialization %q is unknown, use msgpack, cbor or json", o.Serialization)
 	}
 	return o, format, nil
+}
+
+// helloDetails are those of HELLO.
+func (o *Options) helloDetails() wamp.Dict {
+	details := wamp.Dict{
+		"agent": "verbatim-go",
+		"roles": wamp.Dict{wamp.RoleCaller: wamp.Dict{"features": wamp.Dict{wamp.FeatureCallCanceling: true}}, wamp.RoleSubscriber: wamp.Dict{}},
+	}
+	if o.AuthID != "" {
+		details["authid"] = o.AuthID
+	}
+	methods, extra := []string{}, wamp.Dict{}
+	for _, c := range o.Credentials {
+		methods = append(methods, c.Method)
+		maps.Copy(extra, c.Extra)
+	}
+	if len(methods) > 0 {
+		details["authmethods"] = methods
+	}
+	if len(extra) > 0 {
+		details["authextra"] = extra
+	}
+	return details
+}
+
+// respond answers the server's challenge.
+func (o *Options) respond(m *wamp.Challenge) (signature string, err error) {
+	for _, c := range o.Credentials {
+		if c.Method == m.AuthMethod {
+			return c.Respond(m)
+		}
+	}
+	return "", fmt.Errorf("the server wants authentication method %q", m.AuthMethod)
 }

@@ -18,11 +18,10 @@ type ViewOptions struct {
 	Wait    time.Duration
 }
 
-func (o ViewOptions) fields() wamp.Dict {
-	kwargs := wamp.Dict{}
-	putNumber(kwargs, "at_least", o.AtLeast)
-	putNumber(kwargs, "wait_ms", uint64((min(o.Wait, maxWait)+time.Millisecond-1)/time.Millisecond))
-	return kwargs
+func (o ViewOptions) request(procedure string, args wamp.List) request {
+	r := request{procedure: procedure, args: args, kwargs: wamp.Dict{}, wait: min(o.Wait, maxWait), placed: o.AtLeast > 0}
+	putNumber(r.kwargs, "at_least", o.AtLeast)
+	return r
 }
 
 // ViewGet returns the row with a primary key as stored, a size-prefixed
@@ -30,9 +29,9 @@ func (o ViewOptions) fields() wamp.Dict {
 // The row has not been verified. key is a string, bool or number.
 func (c *Client) ViewGet(ctx context.Context, view string, key any, o ViewOptions) (row []byte, position uint64, err error) {
 	procedure := "es.view." + view + ".get"
-	r, err := c.call(ctx, procedure, wamp.List{key}, o.fields())
+	r, err := c.call(ctx, o.request(procedure, wamp.List{key}))
 	if err != nil {
-		return nil, 0, reading(err)
+		return nil, 0, err
 	}
 	a := answer{procedure: procedure, result: r}
 	if len(r.Arguments) > 0 {
@@ -75,7 +74,9 @@ func (c *Client) ViewList(ctx context.Context, view string, r Range, o ViewOptio
 	if r.Index != "" {
 		procedure = "es.view." + view + ".by_" + r.Index
 	}
-	kwargs := o.fields()
+	request := o.request(procedure, r.Equal)
+	request.placed = request.placed || r.Cursor != ""
+	kwargs := request.kwargs
 	if r.From != nil {
 		kwargs["from"] = r.From
 	}
@@ -87,9 +88,9 @@ func (c *Client) ViewList(ctx context.Context, view string, r Range, o ViewOptio
 	}
 	putNumber(kwargs, "limit", uint64(max(r.Limit, 0)))
 	put(kwargs, "cursor", r.Cursor)
-	result, err := c.call(ctx, procedure, r.Equal, kwargs)
+	result, err := c.call(ctx, request)
 	if err != nil {
-		return Rows{}, reading(err)
+		return Rows{}, err
 	}
 	a := answer{procedure: procedure, result: result}
 	rows := Rows{Data: a.binary(), Count: int(a.number("count")), Position: a.number("position")}
