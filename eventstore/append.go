@@ -35,7 +35,7 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 		if err := s.room(ctx); err != nil {
 			return event.Receipt{}, err
 		}
-		if err := s.facts(p); err != nil {
+		if err := s.facts(ctx, p); err != nil {
 			return event.Receipt{}, err
 		}
 		if seeded == bugConditionOutside {
@@ -90,7 +90,7 @@ func (s *Store) AppendByKey(ctx context.Context, key string) (event.Receipt, boo
 
 // facts finds what the proposal needs to know, as of the tail's present head.
 // The committer looks only at what comes after.
-func (s *Store) facts(p *commit.Proposal) (err error) {
+func (s *Store) facts(ctx context.Context, p *commit.Proposal) (err error) {
 	t := s.recent.snapshot()
 	p.Facts = commit.Facts{At: t.head.position, Versions: p.Facts.Versions[:0]}
 	if p.Key != "" {
@@ -107,20 +107,26 @@ func (s *Store) facts(p *commit.Proposal) (err error) {
 	if known {
 		return nil
 	}
-	r, err := s.index.env.Begin()
-	if err != nil {
+	if err := s.versions(p.Streams, p.Facts.Versions); err != nil {
 		return closedError(err)
 	}
-	defer r.Close()
-	view := indexView{index: s.index, txn: r.Txn}
-	for i, stream := range p.Streams {
-		if p.Facts.Versions[i] == 0 {
-			if p.Facts.Versions[i], err = view.version(stream); err != nil {
+	return s.matches(ctx, t, p)
+}
+
+// versions fills in the versions that the tail did not know.
+func (s *Store) versions(streams []string, versions []uint64) error {
+	return s.index.env.View(func(txn *lmdbenv.Txn) (err error) {
+		view := indexView{index: s.index, txn: txn}
+		for i, stream := range streams {
+			if versions[i] != 0 {
+				continue
+			}
+			if versions[i], err = view.version(stream); err != nil {
 				return err
 			}
 		}
-	}
-	return s.matches(t, view, p)
+		return nil
+	})
 }
 
 func isNoneMatch(c event.Condition) bool {
@@ -130,13 +136,13 @@ func isNoneMatch(c event.Condition) bool {
 
 // matches finds what already stands against the proposal's NoneMatch
 // conditions.
-func (s *Store) matches(t *tail, view indexView, p *commit.Proposal) error {
+func (s *Store) matches(ctx context.Context, t *tail, p *commit.Proposal) error {
 	for i, c := range p.Conditions {
 		none, ok := c.(event.NoneMatch)
 		if !ok {
 			continue
 		}
-		position, err := s.firstMatch(t, view, none)
+		position, err := s.firstMatch(ctx, t, none)
 		if err != nil {
 			return err
 		}
@@ -150,7 +156,7 @@ func (s *Store) matches(t *tail, view indexView, p *commit.Proposal) error {
 	return nil
 }
 
-func (s *Store) firstMatch(t *tail, view indexView, none event.NoneMatch) (uint64, error) {
+func (s *Store) firstMatch(ctx context.Context, t *tail, none event.NoneMatch) (uint64, error) {
 	from := none.After + 1
 	if from > t.head.position || from == 0 {
 		return 0, nil
@@ -159,32 +165,56 @@ func (s *Store) firstMatch(t *tail, view indexView, none event.NoneMatch) (uint6
 		return from, nil
 	}
 	if from <= t.base {
-		p, err := planned(view, none.Query, false)
-		if err != nil {
-			return 0, err
-		}
-		defer p.close()
-		h, err := p.seek(from)
-		if err != nil {
-			return 0, err
-		}
-		if h.ok && h.position <= t.head.position {
-			return h.position, s.confirm(h.place, none.Query)
+		position, err := s.indexedMatch(ctx, none.Query, from)
+		if err != nil || position != 0 && position <= t.head.position {
+			return position, err
 		}
 	}
 	return t.Match(none.Query, none.After), nil
 }
 
-// confirm checks what the index says against the record. The log is never behind
-// the index.
-func (s *Store) confirm(at place, q event.Query) error {
-	return closedError(s.log.env.View(func(txn *lmdbenv.Txn) error {
-		e, err := logView{s.log, txn}.at(at)
-		if err == nil && !q.Matches(e) {
-			err = errListedWrongly(at.position)
+// indexedMatch returns the first match at or behind a position that the index
+// has, 0 if there is none. It may take long, but holds no reader for long.
+func (s *Store) indexedMatch(ctx context.Context, q event.Query, from uint64) (uint64, error) {
+	for {
+		h, err := s.searchMatch(ctx, q, from)
+		switch {
+		case err != nil || !h.ok:
+			return 0, closedError(err)
+		case !h.partial:
+			return h.position, nil
+		case ctx.Err() != nil:
+			return 0, ctx.Err()
 		}
-		return err
-	}))
+		from = h.position
+	}
+}
+
+// searchMatch goes as far as the scan bound. A hit is confirmed by the record:
+// the log is never behind the index.
+func (s *Store) searchMatch(ctx context.Context, q event.Query, from uint64) (hit, error) {
+	v, err := s.snapshot(true)
+	if err != nil {
+		return hit{}, err
+	}
+	defer v.close()
+	p, err := planned(v.index, q, false)
+	if err != nil {
+		return hit{}, err
+	}
+	defer p.close()
+	p.bound, p.done = scanBound, ctx.Done()
+	h, err := p.seek(from)
+	if err != nil || !h.ok || h.partial {
+		return h, err
+	}
+	var f finder
+	defer f.close()
+	e, err := f.at(v.index, h.position)
+	if err == nil && !q.Matches(e) {
+		err = errListedWrongly(h.position)
+	}
+	return h, err
 }
 
 // matchesEverything reports whether an item of the query does not restrict.

@@ -1,12 +1,26 @@
 package eventstore
 
 import (
+	"errors"
+	"time"
+
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
+const (
+	// catchUpEvents and catchUpNames are where a transaction ends while the
+	// index catches up: in events, and in bytes of names to be remembered. Large
+	// ones touch each page less often.
+	catchUpEvents = 500_000
+	catchUpNames  = 64 << 20
+	// catchUpReport is how often progress is reported.
+	catchUpReport = 5 * time.Second
+)
+
 // catchUp makes the index fit the log, when the store is opened: it is emptied
 // unless its checkpoint names an event of this log, and follows up to the head.
+// One that turns out to be damaged begins anew.
 func (s *Store) catchUp(head place) (rebuilt bool, err error) {
 	x, l := s.index, s.log
 	var at checkpoint
@@ -20,20 +34,36 @@ func (s *Store) catchUp(head place) (rebuilt bool, err error) {
 		}
 		at = checkpoint{store: l.store}
 	}
-	for at.position < head.position {
-		events, err := l.copyAfter(at.position, head.position)
+	err = s.follow(at.position, head.position)
+	if at.position == 0 || !errors.As(err, new(*event.CorruptError)) {
+		return rebuilt, err
+	}
+	s.logger.Warn("the index is damaged", "dir", x.env.Dir(), "error", err)
+	if err := x.reset(l.store); err != nil {
+		return true, err
+	}
+	return true, s.follow(0, head.position)
+}
+
+// follow has the index take up the events behind a position, up to the head.
+func (s *Store) follow(at, head uint64) error {
+	for reported := time.Now(); at < head; {
+		last, err := s.gather(at, head)
 		if err != nil {
-			return rebuilt, err
+			return err
 		}
-		if err := s.applyToIndex(events); err != nil {
-			return rebuilt, err
+		if err := s.storeIndex(last); err != nil {
+			return err
 		}
 		if seeded == bugForgetKeys {
-			_ = x.env.Update(func(txn *lmdbenv.Txn) error { return txn.Drop(x.keys, false) })
+			_ = s.index.env.Update(func(txn *lmdbenv.Txn) error { return txn.Drop(s.index.keys, false) })
 		}
-		at.place = placeOf(events[len(events)-1])
+		if at = last.position; time.Since(reported) > catchUpReport {
+			s.logger.Info("the index catches up", "dir", s.index.env.Dir(), "position", at, "head", head)
+			reported = time.Now()
+		}
 	}
-	return rebuilt, nil
+	return nil
 }
 
 // fits reports whether a checkpoint is of this log and not beyond its head.
@@ -50,23 +80,34 @@ func fits(at checkpoint, l *eventLog, head place) bool {
 	}) == nil
 }
 
-// copyAfter returns the next events for one transaction of the index.
-func (l *eventLog) copyAfter(after, head uint64) (events []event.Event, err error) {
-	err = l.env.View(func(txn *lmdbenv.Txn) error {
-		scan, err := logView{l, txn}.scan(after+1, false)
+// gather harvests the next events for one transaction of the index, by short
+// ones of the log, and returns the last of them.
+func (s *Store) gather(after, head uint64) (last place, err error) {
+	h := &s.index.harvest
+	for h.reset(); after < head && len(h.ids) < catchUpEvents && h.names < catchUpNames; after = last.position {
+		if err := s.log.env.View(func(txn *lmdbenv.Txn) error {
+			return logView{s.log, txn}.harvest(h, after+1, min(head, after+applyEvents))
+		}); err != nil {
+			return place{}, err
+		}
+		last = h.last()
+	}
+	return last, nil
+}
+
+// harvest takes the events from one position to another.
+func (v logView) harvest(h *harvest, from, to uint64) error {
+	scan, err := v.scan(from, false)
+	if err != nil {
+		return err
+	}
+	defer scan.close()
+	for scan.position <= to {
+		e, err := scan.next()
 		if err != nil {
 			return err
 		}
-		defer scan.close()
-		for bytes := 0; scan.position <= head && len(events) < applyEvents && bytes < applyBytes; {
-			e, err := scan.next()
-			if err != nil {
-				return err
-			}
-			bytes += len(e.Record())
-			events = append(events, e.Clone())
-		}
-		return nil
-	})
-	return events, err
+		h.add(e)
+	}
+	return nil
 }

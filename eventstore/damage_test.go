@@ -116,52 +116,6 @@ func TestMissingRecordIsNoticed(t *testing.T) {
 	overwrite(t, s.log.env, s.log.records, id[:], records[99])
 }
 
-// TestFlippedIndexIsNeverTrusted flips every byte of one value of each of the
-// index's databases.
-func TestFlippedIndexIsNeverTrusted(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	filled(t, dir)
-	s := openFaulty(t, dir, Options{})
-	for _, c := range []struct {
-		db  lmdbenv.DBI
-		key []byte
-		sel event.Selection
-	}{
-		{s.index.streams, appendKey(nil, "ledger-1", 100), event.Selection{Stream: "ledger-1"}},
-		{s.index.streams, appendKey(nil, "ledger-1", 100), event.Selection{Stream: "ledger-1", Backward: true}},
-		{s.index.streams, appendKey(nil, "ledger-1", 100), event.Selection{Stream: "ledger-1", FromVersion: 100}},
-		{s.index.streams, appendKey(nil, "ledger-1", 100), event.Selection{Stream: "ledger-1", After: 150}},
-		{s.index.categories, appendKey(nil, "ledger", 100), event.Selection{Category: "ledger"}},
-		{s.index.types, appendKey(nil, eventstoretest.StruckType, 100), event.Selection{Types: []string{eventstoretest.StruckType}}},
-		{s.index.tags, appendKey(nil, "text:n0", 97), event.Selection{Tags: []string{"text:n0"}}},
-	} {
-		var good []byte
-		if err := s.index.env.View(func(txn *lmdbenv.Txn) error {
-			value, err := txn.Get(c.db, c.key)
-			good = bytes.Clone(value)
-			return err
-		}); err != nil {
-			t.Fatalf("%q: %v", c.key, err)
-		}
-		want, err := s.ReadPage(t.Context(), c.sel, event.PageOptions{MaxBytes: 1 << 24})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for at := range good {
-			bad := bytes.Clone(good)
-			bad[at] ^= 1 << (at % 8)
-			overwrite(t, s.index.env, c.db, c.key, bad)
-			page, err := s.ReadPage(t.Context(), c.sel, event.PageOptions{MaxBytes: 1 << 24})
-			var corrupt *event.CorruptError
-			if !errors.As(err, &corrupt) && !bytes.Equal(page.Records, want.Records) {
-				t.Errorf("byte %d under %q flipped: %d of %d events, %v", at, c.key, page.Count, want.Count, err)
-			}
-		}
-		overwrite(t, s.index.env, c.db, c.key, good)
-	}
-}
-
 func TestIndexIsMadeToFit(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -198,6 +152,25 @@ func TestIndexIsMadeToFit(t *testing.T) {
 		"not an environment":  func() { writeFile(t, filepath.Join(index, "data.mdb"), bytes.Repeat([]byte("nonsense"), 4096)) },
 		"an empty file":       func() { writeFile(t, filepath.Join(index, "data.mdb"), nil) },
 		"some other database": func() { copyDir(t, index, filepath.Join(other, logDir)) },
+		"of an older format": func() {
+			copyDir(t, index, stale)
+			setFormat(t, index, indexKind, indexFormat-1)
+		},
+		"damaged where it goes on": func() {
+			copyDir(t, index, stale)
+			env, err := lmdbenv.Open(index, lmdbenv.Options{Kind: indexKind, Format: indexFormat})
+			if err != nil {
+				t.Fatal(err)
+			}
+			db, err := env.OpenDB("streams")
+			if err != nil {
+				t.Fatal(err)
+			}
+			overwrite(t, env, db, appendOpenKey(nil, "ledger-1"), []byte("damaged"))
+			if err := env.Close(); err != nil {
+				t.Fatal(err)
+			}
+		},
 	} {
 		if err := os.RemoveAll(index); err != nil {
 			t.Fatal(err)
@@ -243,15 +216,20 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	filled(t, dir)
-	env, err := lmdbenv.Open(filepath.Join(dir, logDir), lmdbenv.Options{Kind: logKind, Format: format})
+	setFormat(t, filepath.Join(dir, logDir), logKind, format+1)
+	if _, err := Open(dir, Options{}); !errors.Is(err, ErrNewerFormat) {
+		t.Errorf("a newer format: %v", err)
+	}
+}
+
+func setFormat(t *testing.T, dir, kind string, to byte) {
+	t.Helper()
+	env, err := lmdbenv.Open(dir, lmdbenv.Options{Kind: kind, Format: 100})
 	if err != nil {
 		t.Fatal(err)
 	}
-	overwrite(t, env, env.Meta(), []byte("format"), []byte{0, 0, 0, format + 1})
+	overwrite(t, env, env.Meta(), []byte("format"), []byte{0, 0, 0, to})
 	if err := env.Close(); err != nil {
 		t.Fatal(err)
-	}
-	if _, err := Open(dir, Options{}); !errors.Is(err, ErrNewerFormat) {
-		t.Errorf("a newer format: %v", err)
 	}
 }

@@ -25,7 +25,7 @@ func openError(dir string, err error) error {
 	var newer *lmdbenv.FormatError
 	var locked *lmdbenv.LockedError
 	switch {
-	case errors.As(err, &newer):
+	case errors.As(err, &newer) && !newer.TooOld():
 		return fmt.Errorf("%w: %w", ErrNewerFormat, err)
 	case errors.As(err, &locked):
 		return fmt.Errorf("%w: %w", ErrInUse, err)

@@ -21,6 +21,12 @@ var FailPoints = []string{
 	string(pointOpened), string(pointCaughtUp), string(pointEmptied),
 }
 
+// WithShortRuns has the index close runs of a few positions.
+func WithShortRuns(o Options) Options {
+	o.hooks.run = 3
+	return o
+}
+
 // OpenToDie opens a store with a small journal, whose process kills itself when
 // it is at a point for the nth time. The point is given as "name:n", "" for
 // none.

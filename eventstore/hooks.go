@@ -11,10 +11,11 @@ import (
 type hooks struct {
 	// fs takes the place of the disk that the journal is on.
 	fs journal.FS
-	// interval takes the place of foldInterval and indexInterval, and chunk that
-	// of chunkEvents.
+	// interval takes the place of foldInterval and indexInterval, chunk that of
+	// chunkEvents, and run that of runBytes.
 	interval time.Duration
 	chunk    int
+	run      int
 	// at is called at every point, from the goroutine that is there. What it
 	// returns is taken for the disk's answer, where there can be one.
 	at func(point) error

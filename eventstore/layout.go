@@ -8,8 +8,9 @@ import (
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
-// The layout of a store's directory, format 1. Numbers are big endian, so that
-// LMDB's order of bytes is the order of numbers. No value is empty.
+// The layout of a store's directory: the log's is of format 1, the index's of
+// format 2. Numbers are big endian, so that LMDB's order of bytes is the order
+// of numbers; varints are those of Protocol Buffers. No value is empty.
 //
 //	DIR/lock      owner's process id, locked while the store is open
 //	DIR/journal/  segments of package internal/journal, which describes them:
@@ -33,19 +34,29 @@ import (
 // index, up to its checkpoint:
 //
 //	meta       "checkpoint"                 store id 16, position 8, event id 16
-//	streams    stream 00 version            position 8, event id 16
-//	categories category 00 position         event id, 16 bytes
-//	types      type 00 position             event id, 16 bytes
-//	tags       tag 00 position              event id, 16 bytes
+//	streams,   name 01                      the open run of a list
+//	categories,name 00 position             a closed run, by its last position
+//	types, tags
+//	ids        block, 8 bytes, from 0       the ids of 126 positions, 16 bytes
+//	                                        each: 1 to 126, 127 to 252, ...
 //	keys       idempotency key              position 8 and event id 16 of the
 //	                                        append's first event
 //
-// Names hold no control characters, so the byte 00 ends them. With at most 255
+// A run is a part of the list of the positions of a stream, a category, a type
+// or a tag. Its value is a checksum, CRC-32C over the key and the rest of the
+// value, 4 bytes; flags, a byte; and varints: with flag 1 the position before its
+// first and how many are before it in the list; with flag 2 how many it has, and
+// how far its last is from the position before its first; and then how far each
+// position is from the one before it. The event at place n of a stream's list has
+// version n.
+//
+// Names hold no control characters, so 00 and 01 end them. With at most 255
 // bytes of name the longest key has 264 bytes.
 const (
-	format    = 1
-	logKind   = "verbatim.log"
-	indexKind = "verbatim.index"
+	format      = 1
+	indexFormat = 2
+	logKind     = "verbatim.log"
+	indexKind   = "verbatim.index"
 
 	journalDir = "journal"
 	logDir     = "log"
@@ -57,9 +68,16 @@ const (
 
 	// sparseStep is the distance of the positions whose ids are kept.
 	sparseStep = 256
+
+	// idsPerBlock is as many as make two blocks fill a page of LMDB.
+	idsPerBlock  = 126
+	idBlockBytes = idsPerBlock * len(event.ID{})
 )
 
-// place is where an event is: what the index keeps of it.
+// listNames are the names of the databases of lists.
+var listNames = [listKinds]string{byStream: "streams", byCategory: "categories", byType: "types", byTag: "tags"}
+
+// place is where an event is.
 type place struct {
 	position uint64
 	id       event.ID
@@ -92,19 +110,6 @@ func parseCheckpoint(b []byte) (checkpoint, error) {
 	}
 	p, err := parsePlace(b[16:])
 	return checkpoint{store: event.ID(b), place: p}, err
-}
-
-// appendKey appends the key of a name and a number.
-func appendKey(b []byte, name string, number uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(append(b, name...), 0), number)
-}
-
-// cutKey returns the number of a key from appendKey, if it has that name.
-func cutKey(key []byte, name string) (number uint64, ok bool) {
-	if len(key) != len(name)+9 || string(key[:len(name)]) != name || key[len(name)] != 0 {
-		return 0, false
-	}
-	return binary.BigEndian.Uint64(key[len(name)+1:]), true
 }
 
 func indexDamage(message string, args ...any) error {

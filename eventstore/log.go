@@ -230,6 +230,55 @@ func (v logView) at(p place) (event.Event, error) {
 	return checked(p.id[:], record, p.position)
 }
 
+// finder finds the events that an index lists. It moves from neighbour to
+// neighbour where it can.
+type finder struct {
+	backward bool
+	ids      idTable
+	cursor   *lmdbenv.Cursor
+	last     uint64 // position at which the cursor is, 0 if it is nowhere
+}
+
+func (f *finder) close() {
+	if f.cursor != nil {
+		f.cursor.Close()
+	}
+}
+
+// at returns the event at a position that the index listed. It aliases the map.
+func (f *finder) at(v indexView, position uint64) (event.Event, error) {
+	if f.cursor == nil {
+		var err error
+		if f.cursor, err = v.log.txn.OpenCursor(v.log.records); err != nil {
+			return event.Event{}, err
+		}
+	}
+	key, record, err := f.move(v, position)
+	if lmdbenv.IsNotFound(err) {
+		return event.Event{}, &event.CorruptError{Position: position, Message: "the id that the index has for it is not in the log"}
+	}
+	if err != nil {
+		return event.Event{}, err
+	}
+	f.last = position
+	return checked(key, record, position)
+}
+
+func (f *finder) move(v indexView, position uint64) (key, record []byte, err error) {
+	switch {
+	case f.last == 0:
+	case !f.backward && position == f.last+1:
+		return f.cursor.Get(nil, nil, lmdbenv.Next)
+	case f.backward && position == f.last-1:
+		return f.cursor.Get(nil, nil, lmdbenv.Prev)
+	}
+	at, err := f.ids.place(v, position)
+	if err != nil {
+		return nil, nil, err
+	}
+	return f.cursor.Get(at.id[:], nil, lmdbenv.SetKey)
+}
+
 // append returns all events of the append that begins at a place. They alias
 // the map.
 func (v logView) append(first place) ([]event.Event, error) {

@@ -71,7 +71,7 @@ type machine struct {
 }
 
 func (m *machine) open(t *rapid.T) {
-	store, err := eventstore.Open(m.dir, small())
+	store, err := eventstore.Open(m.dir, eventstore.WithShortRuns(small()))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,9 +34,9 @@ type postings interface {
 	close()
 }
 
-// hit is one place of a list.
+// hit is one position of a list.
 type hit struct {
-	place
+	position uint64
 	// version is that in the stream, for a hit on a stream's list.
 	version uint64
 	// ok is false at the end of the list.
@@ -182,7 +182,7 @@ func (p *plan) unite(any []postings) postings {
 }
 
 func (u *union) seek(position uint64) (hit, error) {
-	best := hit{place: place{position: end(u.plan.backward)}}
+	best := hit{position: end(u.plan.backward)}
 	for i, p := range u.any {
 		h := &u.heads[i]
 		stale := !u.started || h.partial || h.ok && before(h.position, position, u.plan.backward)
@@ -231,7 +231,7 @@ func (x *intersection) seek(position uint64) (hit, error) {
 			}
 		}
 		if x.plan.spent() {
-			return hit{place: place{position: position}, ok: true, partial: true}, nil
+			return hit{position: position, ok: true, partial: true}, nil
 		}
 	}
 }
@@ -242,11 +242,11 @@ func (x *intersection) close() {
 	}
 }
 
-// allPostings is every position up to last. It knows no ids.
+// allPostings is every position up to last.
 type allPostings struct{ last uint64 }
 
 func (p *allPostings) close() {}
 
 func (p *allPostings) seek(position uint64) (hit, error) {
-	return hit{place: place{position: position}, ok: position > 0 && position <= p.last}, nil
+	return hit{position: position, ok: position > 0 && position <= p.last}, nil
 }

@@ -294,7 +294,7 @@ func open(dir string, o Options) (_ *Store, err error) {
 func (s *Store) openIndex(mapSize int64, head place) (err error) {
 	dir := filepath.Join(s.dir, indexDir)
 	s.index, err = openIndex(dir, lmdbenv.Options{MapSize: mapSize})
-	if errors.Is(err, lmdbenv.ErrForeign) || lmdbenv.IsDamaged(err) {
+	if old := (*lmdbenv.FormatError)(nil); errors.Is(err, lmdbenv.ErrForeign) || lmdbenv.IsDamaged(err) || errors.As(err, &old) && old.TooOld() {
 		s.logger.Warn("the index can't be read and is made again", "dir", dir, "error", err)
 		if err := os.RemoveAll(dir); err != nil {
 			return err
@@ -304,6 +304,7 @@ func (s *Store) openIndex(mapSize int64, head place) (err error) {
 	if err != nil {
 		return openError(s.dir, err)
 	}
+	s.index.runBytes = cmp.Or(s.hooks.run, runBytes)
 	rebuilt, err := s.catchUp(head)
 	if err != nil {
 		return fmt.Errorf("open event store %q: index: %w", s.dir, err)
@@ -355,13 +356,23 @@ func (s *Store) logPosition() uint64 {
 }
 
 func (s *Store) applyToIndex(events []event.Event) error {
+	h := &s.index.harvest
+	h.reset()
+	for _, e := range events {
+		h.add(e)
+	}
+	return s.storeIndex(h.last())
+}
+
+// storeIndex has the index take up its harvest, which ends at last.
+func (s *Store) storeIndex(last place) error {
 	if seeded == bugCheckpointFirst {
-		to := checkpoint{store: s.log.store, place: placeOf(events[len(events)-1])}
+		to := checkpoint{store: s.log.store, place: last}
 		if err := s.index.env.Update(func(txn *lmdbenv.Txn) error { return s.index.setCheckpoint(txn, to) }); err != nil {
 			return err
 		}
 	}
-	return s.hooks.around(pointIndex, pointIndexed, func() error { return s.index.apply(s.log.store, events) })
+	return s.hooks.around(pointIndex, pointIndexed, func() error { return s.index.store(s.log.store) })
 }
 
 func (s *Store) indexed(last uint64, _ int64) {

@@ -23,6 +23,7 @@ const (
 	byCategory
 	byType
 	byTag
+	listKinds
 )
 
 // list names the events that share a stream, a category, a type or a tag.
@@ -374,4 +375,4 @@ func (p *tailPostings) seek(position uint64) (hit, error) {
 	return hit{}, nil
 }
 
-func found(e event.Event) hit { return hit{place: placeOf(e), ok: true} }
+func found(e event.Event) hit { return hit{position: e.Position(), ok: true} }

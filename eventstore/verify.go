@@ -79,10 +79,8 @@ func (s *Store) Verify(ctx context.Context) (Report, error) {
 
 // run verifies log and index.
 func (v *verifier) run(ctx context.Context) error {
-	var entries indexCounts
 	if v.store.index != nil {
-		var err error
-		if entries, err = v.indexEntries(); err != nil {
+		if err := v.lists(ctx); err != nil {
 			return closedError(err)
 		}
 	}
@@ -100,7 +98,7 @@ func (v *verifier) run(ctx context.Context) error {
 	v.report.Head = v.position
 	v.report.Streams = uint64(len(v.streams))
 	if v.store.index != nil {
-		v.finish(entries)
+		v.index.compare(&v.report)
 	}
 	return nil
 }
@@ -119,36 +117,7 @@ type verifier struct {
 	key      []byte // the id there, as the log's key
 	ended    bool   // the log ended early
 	previous event.Event
-	expected indexCounts // for what was verified up to IndexPosition
-}
-
-// indexCounts are numbers of entries.
-type indexCounts map[lmdbenv.DBI]uint64
-
-// indexEntries notes the index's checkpoint and how much it holds there.
-func (v *verifier) indexEntries() (indexCounts, error) {
-	counts := make(indexCounts)
-	v.expected = make(indexCounts)
-	err := v.store.index.env.View(func(txn *lmdbenv.Txn) error {
-		at, err := v.store.index.checkpoint(txn)
-		if err != nil {
-			return err
-		}
-		v.report.IndexPosition = at.position
-		for _, db := range v.store.index.databases() {
-			stat, err := txn.Stat(*db)
-			if err != nil {
-				return err
-			}
-			counts[*db] = stat.Entries
-		}
-		return nil
-	})
-	// Events that came since are in the index already: look at them too.
-	if v.report.IndexPosition > v.head.position {
-		v.head.position = v.report.IndexPosition
-	}
-	return counts, err
+	index    indexVerifier
 }
 
 // step verifies the next events, in one transaction each of log and index.
@@ -177,6 +146,8 @@ func (v *verifier) step() error {
 			return err
 		}
 	}
+	entries := indexEntries{view: view, lists: make(map[list]*indexPostings)}
+	defer entries.close()
 	for range verifyStep {
 		if v.position >= v.head.position {
 			return nil
@@ -200,7 +171,7 @@ func (v *verifier) step() error {
 		v.order(e)
 		v.sparse(log.Txn, e)
 		if v.store.index != nil {
-			if err := v.indexed(view, e); err != nil {
+			if err := entries.check(v, e); err != nil {
 				return err
 			}
 		}
@@ -291,46 +262,5 @@ func (v *verifier) sparse(txn *lmdbenv.Txn, e event.Event) {
 	id, err := txn.Get(v.store.log.positions, binary.BigEndian.AppendUint64(nil, at.position))
 	if err != nil || string(id) != string(at.id[:]) {
 		v.report.add(at.position, "the log's list of positions has id %x", id)
-	}
-}
-
-// indexed verifies that the index has all of the event.
-func (v *verifier) indexed(view indexView, e event.Event) error {
-	at := placeOf(e)
-	if at.position > v.report.IndexPosition {
-		return nil
-	}
-	if err := v.entry(view, view.streams, appendKey(nil, e.Stream(), e.Version()), at.append(nil), e); err != nil {
-		return err
-	}
-	for l := range lists(e) {
-		if l.kind == byStream {
-			continue
-		}
-		if err := v.entry(view, view.database(l.kind), appendKey(nil, l.name, at.position), at.id[:], e); err != nil {
-			return err
-		}
-	}
-	if key := e.BatchKey(); key != "" && e.BatchSeq() == 0 {
-		return v.entry(view, view.keys, []byte(key), at.append(nil), e)
-	}
-	return nil
-}
-
-func (v *verifier) entry(view indexView, db lmdbenv.DBI, key, want []byte, e event.Event) error {
-	v.expected[db]++
-	got, err := getOrNil(view.txn, db, key)
-	if err == nil && string(got) != string(want) {
-		v.report.add(e.Position(), "the index has %x under %q, want %x", got, key, want)
-	}
-	return err
-}
-
-// finish compares what can only be known at the end.
-func (v *verifier) finish(entries indexCounts) {
-	for name, db := range v.store.index.databases() {
-		if got, want := entries[*db], v.expected[*db]; got != want {
-			v.report.add(0, "the index has %d entries of %s, the log gives %d", got, name, want)
-		}
 	}
 }

@@ -39,6 +39,8 @@ type Options struct {
 	// format that is read, and the one of a new environment. It starts at 1.
 	Kind   string
 	Format uint32
+	// Oldest is the oldest format that is read; 0 means all.
+	Oldest uint32
 	// MapSize is the largest size the data may ever reach; 0 means
 	// [DefaultMapSize]. It is reserved at open and costs nothing by itself.
 	MapSize int64
@@ -78,8 +80,8 @@ type Env struct {
 // directory is created with mode 0700, the files with 0600, and both are
 // synced into their directories before Open returns.
 //
-// An environment of another kind fails with [ErrForeign], one of a newer format
-// with a [*FormatError], a data file that is cut off with a [*DamagedError];
+// An environment of another kind fails with [ErrForeign], one of a format
+// that is too new or too old with a [*FormatError], a data file that is cut off with a [*DamagedError];
 // none of them is changed, and nothing is put beside it. Who opens one to write
 // takes the [Lock] of its directory first; a reader may open what this process
 // has open already.

@@ -25,11 +25,17 @@ var ErrForeign = errors.New("not an environment of this kind")
 
 // FormatError says that an environment has a format this program can't read.
 type FormatError struct {
-	Dir, Kind     string
-	Found, Newest uint32
+	Dir, Kind             string
+	Found, Oldest, Newest uint32
 }
 
+// TooOld reports whether the format is older than what is read, not newer.
+func (e *FormatError) TooOld() bool { return e.Found < e.Oldest }
+
 func (e *FormatError) Error() string {
+	if e.TooOld() {
+		return fmt.Sprintf("%s in %q has format %d, this program reads from %d: make it again", e.Kind, e.Dir, e.Found, e.Oldest)
+	}
 	return fmt.Sprintf("%s in %q has format %d, this program reads up to %d: use a newer version of it", e.Kind, e.Dir, e.Found, e.Newest)
 }
 
@@ -76,8 +82,8 @@ func (e *Env) readMeta(txn *Txn, o Options) error {
 	if err != nil || len(format) != 4 {
 		return fmt.Errorf("%q: %w: its format is missing", e.dir, ErrForeign)
 	}
-	if found := binary.BigEndian.Uint32(format); found == 0 || found > o.Format {
-		return &FormatError{Dir: e.dir, Kind: o.Kind, Found: found, Newest: o.Format}
+	if found := binary.BigEndian.Uint32(format); found == 0 || found > o.Format || found < o.Oldest {
+		return &FormatError{Dir: e.dir, Kind: o.Kind, Found: found, Oldest: o.Oldest, Newest: o.Format}
 	}
 	return nil
 }

@@ -1,0 +1,229 @@
+package eventstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/eventstoretest"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+// entry is one run of an index, as stored.
+type entry struct {
+	kind       listKind
+	name       string
+	key, value []byte
+}
+
+// entries returns the first and the last runs of each list.
+func entries(t *testing.T, x *index) (all []entry) {
+	t.Helper()
+	if err := x.env.View(func(txn *lmdbenv.Txn) error {
+		for kind, db := range x.lists {
+			c, err := txn.OpenCursor(db)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			seen := make(map[string]int)
+			for {
+				key, value, err := c.Get(nil, nil, lmdbenv.Next)
+				if lmdbenv.IsNotFound(err) {
+					break
+				}
+				if err != nil {
+					return err
+				}
+				name, _, open, _ := cutRunKey(key)
+				if seen[string(name)]++; open || seen[string(name)] < 3 {
+					all = append(all, entry{listKind(kind), string(name), bytes.Clone(key), bytes.Clone(value)})
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// selections are ways to read a list of 200 and more events.
+func selections(e entry) []event.Selection {
+	var s event.Selection
+	switch e.kind {
+	case byStream:
+		s.Stream = e.name
+	case byCategory:
+		s.Category = e.name
+	case byType:
+		s.Types = []string{e.name}
+	case byTag:
+		s.Tags = []string{e.name}
+	}
+	all := []event.Selection{s, s, s, s}
+	all[1].Backward = true
+	all[2].After = 250
+	all[3].Backward, all[3].After = true, 300
+	if e.kind == byStream {
+		s.FromVersion = 100
+		all = append(all, s)
+	}
+	if e.kind == byType {
+		s.Types = []string{"contract."}
+		all = append(all, s)
+	}
+	return all
+}
+
+// outcome reads everything that the entry is needed for. The results are right
+// or errors, or something was hidden.
+func outcome(t *testing.T, s *Store, e entry) (results []string) {
+	t.Helper()
+	for _, sel := range selections(e) {
+		page, err := s.ReadPage(t.Context(), sel, event.PageOptions{MaxBytes: 1 << 24})
+		results = append(results, result(t, page.Records, err))
+	}
+	v, err := s.snapshot(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.close()
+	version, err := v.index.version(e.name)
+	if e.kind == byStream {
+		results = append(results, result(t, fmt.Append(nil, version), err))
+	}
+	return results
+}
+
+const corrupt = "corrupt"
+
+func result(t *testing.T, content []byte, err error) string {
+	t.Helper()
+	switch {
+	case errors.As(err, new(*event.CorruptError)):
+		return corrupt
+	case err != nil:
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// TestFlippedIndexIsNeverTrusted flips every byte of entries of the index, keys
+// and values, in the file, where they are: nothing that is wrong is read, and
+// nothing is missing unnoticed. For some reads an entry does not matter; at
+// least one has to notice.
+func TestFlippedIndexIsNeverTrusted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	filled(t, dir)
+	if err := os.RemoveAll(filepath.Join(dir, indexDir)); err != nil {
+		t.Fatal(err)
+	}
+	s := openFaulty(t, dir, Options{hooks: hooks{run: 100}})
+	file, err := os.OpenFile(filepath.Join(dir, indexDir, lmdbenv.DataFile), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	content, err := os.ReadFile(file.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries(t, s.index) {
+		node := append(bytes.Clone(e.key), e.value...)
+		at := bytes.Index(content, node)
+		if at < 0 || bytes.Contains(content[at+1:], node) {
+			t.Fatalf("%q is not there once", e.key)
+		}
+		want := outcome(t, s, e)
+		for i, good := range node {
+			if i > len(e.key)+20 && i%7 != 0 && !testing.Short() {
+				continue // somewhere in the deltas
+			}
+			write(t, file, at+i, good^1<<(i%8))
+			noticed := false
+			for n, got := range outcome(t, s, e) {
+				if noticed = noticed || got == corrupt; got != corrupt && got != want[n] {
+					t.Errorf("byte %d of %q flipped, read %d: %d bytes, want %d", i, e.key, n, len(got), len(want[n]))
+				}
+			}
+			if !noticed {
+				t.Errorf("byte %d of %q flipped: nothing notices", i, e.key)
+			}
+			write(t, file, at+i, good)
+		}
+	}
+}
+
+func write(t *testing.T, file *os.File, at int, b byte) {
+	t.Helper()
+	if _, err := file.WriteAt([]byte{b}, int64(at)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestMissingRunIsNoticed takes entries out of the index. When a list of a
+// single run is gone there is nothing left to notice it by, but for Verify.
+func TestMissingRunIsNoticed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	filled(t, dir)
+	if err := os.RemoveAll(filepath.Join(dir, indexDir)); err != nil {
+		t.Fatal(err)
+	}
+	s := openFaulty(t, dir, Options{hooks: hooks{run: 30}})
+	for _, e := range entries(t, s.index) {
+		want := outcome(t, s, e)
+		db := s.index.lists[e.kind]
+		if err := s.index.env.Update(func(txn *lmdbenv.Txn) error { return txn.Del(db, e.key, nil) }); err != nil {
+			t.Fatal(err)
+		}
+		got := outcome(t, s, e)
+		if got[0] != corrupt || got[1] != corrupt {
+			t.Errorf("without %q everything is read", e.key)
+		}
+		for n := range got {
+			if got[n] != corrupt && got[n] != want[n] {
+				t.Errorf("without %q, read %d: %d bytes, want %d", e.key, n, len(got[n]), len(want[n]))
+			}
+		}
+		if report, err := s.Verify(t.Context()); err != nil || report.OK() {
+			t.Errorf("without %q: %+v, %v", e.key, report, err)
+		}
+		overwrite(t, s.index.env, db, e.key, e.value)
+	}
+}
+
+// TestIDsAreConfirmed changes the ids that the index has, each of which is
+// checked against the record.
+func TestIDsAreConfirmed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	filled(t, dir)
+	s := openFaulty(t, dir, Options{})
+	key := make([]byte, 8)
+	var good []byte
+	if err := s.index.env.View(func(txn *lmdbenv.Txn) error {
+		value, err := txn.Get(s.index.ids, key)
+		good = bytes.Clone(value)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for at := 99 * 16; at < 100*16; at++ {
+		bad := bytes.Clone(good)
+		bad[at] ^= 1 << (at % 8)
+		overwrite(t, s.index.env, s.index.ids, key, bad)
+		var corrupt *event.CorruptError
+		sel := event.Selection{Types: []string{eventstoretest.StruckType}, After: 99}
+		if _, err := s.ReadPage(t.Context(), sel, event.PageOptions{}); !errors.As(err, &corrupt) || corrupt.Position != 100 {
+			t.Errorf("byte %d: %v", at, err)
+		}
+	}
+	overwrite(t, s.index.env, s.index.ids, key, good)
+}
