@@ -47,8 +47,10 @@ race: ## all tests with the race detector, long ones shortened, caches ignored
 	$(GO) test -race -short -count=1 -timeout $(TIMEOUT) ./...
 
 .PHONY: bench
-bench: ## measure against other encodings, stores and buses (docs/BENCHMARKS.md); hours on an idle machine, less with BENCH_SECONDS=5
-	$(GO) -C bench test -run '^$$' -bench . -benchmem -count 5 ./...
+bench: ## measure against other encodings, stores, buses and frameworks (docs/BENCHMARKS.md); hours on an idle machine, less with BENCH_SECONDS=5
+	$(GO) -C bench test -run '^$$' -bench . -benchmem -count 5 ./codec
+	$(GO) -C bench test -run '^$$' -bench 'Command|Load|Visible|Lookup' -count 5 ./framework
+	$(GO) -C bench test -run '^$$' -bench Rebuild -benchtime 1x -count 5 -timeout 1h ./framework
 	$(GO) -C bench run ./store append -seconds $(BENCH_SECONDS) -runs 5
 	$(GO) -C bench run ./store grow -streams 10000
 	$(GO) -C bench run ./store grow -streams 1000000

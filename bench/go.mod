@@ -8,6 +8,7 @@ require (
 	github.com/gammazero/nexus/v3 v3.3.0
 	github.com/google/flatbuffers v25.12.19+incompatible
 	github.com/gorilla/websocket v1.5.3
+	github.com/hallgren/eventsourcing v0.8.0
 	github.com/hallgren/eventsourcing/core v0.4.0
 	github.com/hallgren/eventsourcing/eventstore/sql v0.4.0
 	github.com/mattn/go-sqlite3 v1.14.53
