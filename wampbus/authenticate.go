@@ -25,7 +25,7 @@ func (a anonymous) Authenticate(_ wamp.ID, details wamp.Dict, _ wamp.Peer) (*wam
 		return nil, errors.New("only clients of the bus may be anonymous")
 	case a.roles == 0:
 		return nil, errors.New("anonymous access is not enabled: authenticate")
-	case !client.loopback && !a.anywhere:
+	case !client.loopback() && !a.anywhere:
 		return nil, errors.New("anonymous access is for this machine only: authenticate")
 	}
 	return &wamp.Welcome{Details: wamp.Dict{

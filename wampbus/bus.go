@@ -34,7 +34,10 @@ type Bus struct {
 
 	router router.Router
 	callee *callee
-	live   *localPeer // publishes
+	fanout *fanout
+	// crowded are sessions whose queues filled up since the publisher has waited
+	// for such last.
+	crowded map[*session]struct{}
 
 	draining     context.Context // ends when the bus is closing: listeners stop
 	drain        context.CancelFunc
@@ -60,7 +63,7 @@ func New(o Options) (*Bus, error) {
 	b := &Bus{
 		options: o, limits: o.Limits, log: o.Logger, secret: rand.Text(),
 		views: make(map[string]projection.Info), sessions: make(map[*session]struct{}),
-		closed: make(chan struct{}), liveDone: make(chan struct{}),
+		closed: make(chan struct{}), liveDone: make(chan struct{}), fanout: newFanout(), crowded: make(map[*session]struct{}),
 	}
 	b.stats.calls = make(map[Call]uint64)
 	if err := checked(o.Authenticators); err != nil {
@@ -102,14 +105,10 @@ func (b *Bus) start() error {
 	}
 	b.router = r
 	b.callee = newCallee(b)
-	b.live = newLocalPeer(func(wamp.Message) {})
 	running, stopLive := context.WithCancel(context.Background())
 	b.stopLive = stopLive
-	announcements := newAnnouncer(b, b.live)
-	p, err := newPublisher(running, b, b.live)
-	if err == nil {
-		err = b.live.join(b)
-	}
+	announcements := newAnnouncer(b, func(p *publication) { b.fanout.deliver(p, nil) })
+	p, err := newPublisher(running, b, b.publish, b.pace)
 	if err == nil {
 		err = b.callee.peer.join(b)
 	}
@@ -129,6 +128,22 @@ func (b *Bus) start() error {
 		announcing.Wait()
 	}()
 	return nil
+}
+
+// publish and pace are the publisher's.
+func (b *Bus) publish(p *publication) {
+	b.fanout.deliver(p, b.crowded)
+	if p.record != nil {
+		b.stats.published.Add(1)
+		b.stats.publishedPosition.Store(p.position)
+	}
+}
+
+func (b *Bus) pace(ctx context.Context) {
+	for s := range b.crowded {
+		s.pace(ctx)
+	}
+	clear(b.crowded)
 }
 
 // Close ends the bus in good order: new calls are refused as unavailable, waits
@@ -171,9 +186,7 @@ func (b *Bus) shutdown() error {
 func (b *Bus) closeRouter() {
 	b.router.Close()
 	b.callee.peer.Close()
-	b.live.Close()
 	b.callee.peer.pumping.Wait()
-	b.live.pumping.Wait()
 }
 
 // add enters a session, unless the bus is closing or has enough of them.
@@ -208,37 +221,8 @@ func (b *Bus) clients() []*session {
 	return clients
 }
 
-// pace waits until the router's channel to every session is at most half full,
-// so that a burst of events finds room in it. It waits for encoding only, never
-// for the network.
-func (b *Bus) pace(ctx context.Context) {
-	for {
-		s := b.crowded()
-		if s == nil {
-			return
-		}
-		select {
-		case <-s.eased:
-		case <-s.ctx.Done():
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (b *Bus) crowded() *session {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for s := range b.sessions {
-		if len(s.out) > cap(s.out)/2 && s.ctx.Err() == nil {
-			return s
-		}
-	}
-	return nil
-}
-
-// owns reports whether the peer is one of the bus's own.
-func (b *Bus) owns(p *localPeer) bool { return p == b.live || p == b.callee.peer }
+// owns reports whether the peer is the bus's own.
+func (b *Bus) owns(p *localPeer) bool { return p == b.callee.peer }
 
 // routerLog passes the router's chatter on at debug level.
 type routerLog struct{ log *slog.Logger }

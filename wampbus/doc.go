@@ -1,10 +1,10 @@
 // Package wampbus serves a log, its views and its command handlers over WAMP:
 // protocol 1, docs/PROTOCOL.md. Any WAMP v2 client is a full client.
 //
-// A [Bus] is a router (nexus, embedded) with two sessions of its own: one
-// answers calls, the other publishes what was committed. Remote clients attach
-// through this package's own transport, which promises what the router's does
-// not:
+// A [Bus] is a router (nexus, embedded) with a session of its own, which answers
+// calls. What was committed it puts into its subscribers' queues itself, encoded
+// once for all of them. Remote clients attach through this package's own
+// transports, which promise what the router's do not:
 //
 //   - Nothing is ever lost silently. What a session is sent waits in a queue
 //     bounded in bytes; a session that lets it run full is ended and told so.

@@ -7,11 +7,11 @@ import (
 
 // The opcodes of RFC 6455, section 5.2.
 const (
-	frameText   = 1
-	frameBinary = 2
-	frameClose  = 8
-	framePing   = 9
-	framePong   = 10
+	opText   = 1
+	opBinary = 2
+	opClose  = 8
+	opPing   = 9
+	opPong   = 10
 )
 
 // Close codes of RFC 6455, section 7.4, and of the IANA registry.
@@ -25,22 +25,26 @@ const (
 	closeTryAgain    = 1013
 )
 
-// maxFrameHeader is the largest header of a server's frame, in bytes.
+// maxFrameHeader is the largest head of a frame of any transport, in bytes.
 const maxFrameHeader = 10
 
 // appendFrame appends one final, unmasked frame, as servers send them.
 func appendFrame(dst []byte, opcode byte, payload []byte) []byte {
+	return append(appendFrameHead(dst, opcode, len(payload)), payload...)
+}
+
+// appendFrameHead appends what stands before a payload of n bytes.
+func appendFrameHead(dst []byte, opcode byte, n int) []byte {
 	const final = 0x80
 	dst = append(dst, final|opcode)
-	switch n := len(payload); {
+	switch {
 	case n < 126:
-		dst = append(dst, byte(n))
+		return append(dst, byte(n))
 	case n < 1<<16:
-		dst = binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
+		return binary.BigEndian.AppendUint16(append(dst, 126), uint16(n))
 	default:
-		dst = binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
+		return binary.BigEndian.AppendUint64(append(dst, 127), uint64(n))
 	}
-	return append(dst, payload...)
 }
 
 // closePayload is the payload of a close frame. Control frames hold at most

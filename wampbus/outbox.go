@@ -2,53 +2,98 @@ package wampbus
 
 import (
 	"context"
+	"net"
 	"sync"
+	"time"
+
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
 
-// outbox holds the frames that wait to be written to one client, end to end in
-// one buffer, so that the writer sends many of them with one system call. Its
-// size is bounded in bytes; put never waits.
+// outbox holds the frames that wait to be written to one client, so that the
+// writer sends many of them with one system call. Small messages stand end to
+// end in one buffer; of large ones it holds the body where it is, shared with
+// other sessions. Its size is bounded in bytes; put never waits.
 type outbox struct {
-	limit int
-	wake  chan struct{} // has a value when there may be something to take
+	limit  int
+	framer framer
+	wake   chan struct{} // has a value when there may be something to take
 
 	mu       sync.Mutex
-	pending  []byte
-	spare    []byte // the writer's last buffer, for reuse
-	writing  int    // bytes taken and not yet written
-	reserved int    // bytes that answers in the making may take
+	pending  batch
+	spare    batch // the writer's last, for reuse
+	writing  int   // bytes taken and not yet written
+	reserved int   // bytes that answers in the making may take
 	high     int
+	emptied  uint64        // how often the writer found nothing to take
 	sealed   bool          // nothing more is accepted
 	room     chan struct{} // closed when there is more room; nil when nobody waits
 }
 
-func newOutbox(limit int) *outbox {
-	return &outbox{limit: limit, wake: make(chan struct{}, 1)}
+// batch is frames in the order in which they are written.
+type batch struct {
+	own  []byte
+	refs []ref
+	size int // of own and of what refs hold
+}
+
+// ref is bytes of others, which stand before own[at].
+type ref struct {
+	at   int
+	body []byte
+}
+
+// segments appends the batch's bytes, in order.
+func (b *batch) segments(dst net.Buffers) net.Buffers {
+	from := 0
+	for _, r := range b.refs {
+		if r.at > from {
+			dst = append(dst, b.own[from:r.at])
+		}
+		dst = append(dst, r.body)
+		from = r.at
+	}
+	if from < len(b.own) {
+		dst = append(dst, b.own[from:])
+	}
+	return dst
+}
+
+func newOutbox(limit int, framer framer) *outbox {
+	return &outbox{limit: limit, framer: framer, wake: make(chan struct{}, 1)}
 }
 
 // maxKept keeps one burst from holding its memory for the session's life.
 const maxKept = 64 << 10
 
-// put queues a frame and reports whether there was room for it. A frame that
-// is alone always fits. Frames for a sealed outbox are dropped: the session is
-// over, and its client knows.
-func (o *outbox) put(opcode byte, payload []byte) bool {
+// put queues a frame and reports whether there was room for it, and whether the
+// queue is now more than half full. A frame that is alone always fits. Frames
+// for a sealed outbox are dropped: the session is over, and its client knows.
+func (o *outbox) put(kind frame, m codec.Parts) (fits, crowded bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.sealed {
-		return true
+		return true, false
 	}
-	waiting := len(o.pending) + o.writing
-	if size := len(payload) + maxFrameHeader; waiting > 0 && waiting+size > o.limit {
-		return false
+	n := m.Len()
+	waiting := o.pending.size + o.writing
+	if waiting > 0 && waiting+n+maxFrameHeader > o.limit {
+		return false, false
 	}
-	if o.pending == nil {
-		o.pending, o.spare = o.spare, nil
+	p := &o.pending
+	if p.own == nil {
+		*p, o.spare = o.spare, batch{}
 	}
-	o.pending = appendFrame(o.pending, opcode, payload)
-	o.high = max(o.high, len(o.pending)+o.writing)
+	before := len(p.own)
+	p.own = append(o.framer.appendHead(p.own, kind, n), m.Head...)
+	if len(m.Body) > 0 {
+		p.refs = append(p.refs, ref{len(p.own), m.Body})
+	}
+	p.own = append(p.own, m.Tail...)
+	p.size += len(p.own) - before + len(m.Body)
+	waiting = p.size + o.writing
+	o.high = max(o.high, waiting)
 	o.signal()
-	return true
+	return true, waiting > o.limit/2
 }
 
 // seal accepts nothing more. Frames that wait are dropped first when drop is
@@ -60,10 +105,12 @@ func (o *outbox) seal(drop bool, last func(dst []byte) []byte) {
 		return
 	}
 	if drop {
-		o.pending = nil
+		o.pending = batch{}
 	}
 	if !o.sealed && last != nil {
-		o.pending = last(o.pending)
+		before := len(o.pending.own)
+		o.pending.own = last(o.pending.own)
+		o.pending.size += len(o.pending.own) - before
 	}
 	o.sealed = true
 	o.signal()
@@ -78,22 +125,26 @@ func (o *outbox) signal() {
 
 // take returns everything that waits, and whether nothing will follow. The
 // bytes are the caller's until written.
-func (o *outbox) take() (frames []byte, last bool) {
+func (o *outbox) take() (frames batch, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	frames, o.pending = o.pending, nil
-	o.writing = len(frames)
+	frames, o.pending = o.pending, batch{}
+	if frames.size == 0 {
+		o.emptied++
+	}
+	o.writing = frames.size
 	return frames, o.sealed
 }
 
 // written gives n bytes of what was taken back to the bound, and the buffer
 // when all of it was written.
-func (o *outbox) written(n int, frames []byte) {
+func (o *outbox) written(n int, frames batch) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.writing -= n
-	if o.writing == 0 && cap(frames) <= maxKept {
-		o.spare = frames[:0]
+	if o.writing == 0 && cap(frames.own) <= maxKept {
+		clear(frames.refs) // they may be others' large bodies
+		o.spare = batch{own: frames.own[:0], refs: frames.refs[:0]}
 	}
 	o.roomChanged()
 }
@@ -105,21 +156,59 @@ func (o *outbox) roomChanged() {
 	}
 }
 
+// timesEmptied tells apart whether the queue was empty in between.
+func (o *outbox) timesEmptied() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.emptied
+}
+
+// ease waits until no more than a quarter of the bound waits to be written, at
+// most for the time given, and reports whether it got there. The end of either
+// context ends it, too.
+func (o *outbox) ease(ctx, session context.Context, most time.Duration) bool {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	for {
+		o.mu.Lock()
+		eased := o.pending.size+o.writing <= o.limit/4
+		room := o.roomLocked()
+		o.mu.Unlock()
+		if eased {
+			return true
+		}
+		select {
+		case <-room:
+		case <-timer.C:
+			return false
+		case <-ctx.Done():
+			return false
+		case <-session.Done():
+			return false
+		}
+	}
+}
+
+// roomLocked returns the channel that is closed when there is more room.
+func (o *outbox) roomLocked() <-chan struct{} {
+	if o.room == nil {
+		o.room = make(chan struct{})
+	}
+	return o.room
+}
+
 // reserve waits until an answer of up to n bytes fits, and sets room aside for
 // it; release gives it back. An answer that can never fit waits to be alone.
 func (o *outbox) reserve(ctx context.Context, n int) error {
 	for {
 		o.mu.Lock()
-		taken := len(o.pending) + o.writing + o.reserved
+		taken := o.pending.size + o.writing + o.reserved
 		if taken == 0 || taken+n <= o.limit {
 			o.reserved += n
 			o.mu.Unlock()
 			return nil
 		}
-		if o.room == nil {
-			o.room = make(chan struct{})
-		}
-		room := o.room
+		room := o.roomLocked()
 		o.mu.Unlock()
 		select {
 		case <-room:
@@ -143,5 +232,5 @@ func (o *outbox) release(n int) {
 func (o *outbox) waiting() (now, high int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.pending) + o.writing, o.high
+	return o.pending.size + o.writing, o.high
 }

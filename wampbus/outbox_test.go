@@ -14,24 +14,28 @@ import (
 	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
+
+func fits(ok, _ bool) bool { return ok }
 
 func TestOutboxBound(t *testing.T) {
 	t.Parallel()
-	o := newOutbox(100)
-	if !o.put(frameBinary, make([]byte, 1000)) {
+	o := newOutbox(100, &webSocket{})
+	if !fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 1000)})) {
 		t.Error("a single frame always fits")
 	}
-	if o.put(frameBinary, []byte("x")) {
+	if fits(o.put(frameMessage, codec.Parts{Head: []byte("x")})) {
 		t.Error("it is over its bound")
 	}
 	frames, _ := o.take()
-	if o.put(frameBinary, []byte("x")) {
+	if fits(o.put(frameMessage, codec.Parts{Head: []byte("x")})) {
 		t.Error("what is being written counts")
 	}
-	o.written(len(frames), frames)
+	o.written(frames.size, frames)
 	for i := range 3 {
-		if fits := o.put(frameBinary, make([]byte, 40)); fits != (i < 2) {
+		if ok := fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 40)})); ok != (i < 2) {
 			t.Error("two frames of 40 fit into 100, and no third")
 		}
 	}
@@ -39,12 +43,12 @@ func TestOutboxBound(t *testing.T) {
 		t.Errorf("%d wait, %d at most", now, high)
 	}
 	o.seal(true, func(dst []byte) []byte { return append(dst, "bye"...) })
-	if !o.put(frameBinary, make([]byte, 200)) {
+	if !fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 200)})) {
 		t.Error("a sealed outbox takes no frame and refuses none")
 	}
 	o.seal(false, func(dst []byte) []byte { return append(dst, "again"...) })
-	if frames, last := o.take(); string(frames) != "bye" || !last {
-		t.Errorf("the last frames are %q, %v", frames, last)
+	if frames, last := o.take(); string(frames.own) != "bye" || !last {
+		t.Errorf("the last frames are %q, %v", frames.own, last)
 	}
 }
 
@@ -52,7 +56,7 @@ func TestOutboxBound(t *testing.T) {
 func TestOutboxReserve(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		o := newOutbox(100)
+		o := newOutbox(100, &webSocket{})
 		if err := o.reserve(t.Context(), 1000); err != nil {
 			t.Fatal("alone, any answer fits")
 		}
@@ -80,14 +84,14 @@ func TestOutboxReserve(t *testing.T) {
 			}
 		}
 		go func() { done <- o.reserve(t.Context(), 50) }()
-		o.put(frameBinary, make([]byte, 60))
+		o.put(frameMessage, codec.Parts{Head: make([]byte, 60)})
 		o.release(50)
 		synctest.Wait()
 		if len(done) > 0 {
 			t.Error("what waits to be written counts")
 		}
 		frames, _ := o.take()
-		o.written(len(frames), frames)
+		o.written(frames.size, frames)
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
@@ -101,10 +105,10 @@ func TestFrames(t *testing.T) {
 	conn := framesFrom(t, func() []byte {
 		var frames []byte
 		for _, n := range sizes {
-			frames = appendFrame(frames, frameBinary, bytes.Repeat([]byte{byte(n)}, n))
+			frames = appendFrame(frames, opBinary, bytes.Repeat([]byte{byte(n)}, n))
 		}
-		frames = appendFrame(frames, frameText, []byte("text"))
-		frames = appendFrame(frames, frameClose, closePayload(closeTryAgain, string(make([]byte, 500))))
+		frames = appendFrame(frames, opText, []byte("text"))
+		frames = appendFrame(frames, opClose, closePayload(closeTryAgain, string(make([]byte, 500))))
 		return frames
 	})
 	for _, n := range sizes {

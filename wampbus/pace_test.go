@@ -15,41 +15,58 @@ import (
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
 
-// The publisher waits while the channel of a session is more than half full.
+// The publisher waits for a session that is crowded until its queue is down to
+// a quarter, for no longer than its grace, and then not again before the queue
+// was empty once.
 func TestPace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		s := &session{out: make(chan wamp.Message, 8), eased: make(chan struct{}, 1), ctx: ctx}
-		b := &Bus{sessions: map[*session]struct{}{s: {}}}
-		paced := make(chan struct{})
-		pace := func() { b.pace(t.Context()); paced <- struct{}{} }
-		for range 4 {
-			s.out <- &wamp.Event{}
+		s := &session{box: newOutbox(100, &webSocket{}), ctx: ctx}
+		fill := func(want bool) {
+			t.Helper()
+			if _, crowded := s.box.put(frameMessage, codec.Parts{Head: make([]byte, 28)}); crowded != want {
+				t.Errorf("crowded is %v, want %v", crowded, want)
+			}
 		}
-		go pace()
-		<-paced
-		s.out <- &wamp.Event{}
-		s.eased <- struct{}{} // from before
-		go pace()
-		synctest.Wait()
-		select {
-		case <-paced:
-			t.Fatal("it did not wait")
-		default:
+		paced := func() time.Duration {
+			began := time.Now()
+			s.pace(t.Context())
+			return time.Since(began)
 		}
-		for len(s.out) > 0 {
-			<-s.out
+		fill(false)
+		fill(true)
+		frames, _ := s.box.take()
+		go func() {
+			time.Sleep(graceTime / 4)
+			s.box.written(20, frames)
+			time.Sleep(graceTime / 4)
+			s.box.written(20, frames)
+		}()
+		if took := paced(); took != graceTime/2 {
+			t.Errorf("it waited %v for a session that reads", took)
 		}
-		s.eased <- struct{}{}
-		<-paced
-		for range 8 {
-			s.out <- &wamp.Event{}
+		fill(false)
+		fill(true)
+		if took := paced(); took != graceTime {
+			t.Errorf("it waited %v for one that does not", took)
 		}
-		go pace()
-		synctest.Wait()
-		cancel() // a session that is over holds up nobody
-		<-paced
+		if took := paced(); took != 0 {
+			t.Errorf("it waited %v for one that has not read since", took)
+		}
+		for range 2 { // the second finds it empty
+			frames, _ = s.box.take()
+			s.box.written(frames.size, frames)
+		}
+		fill(false)
+		fill(true)
+		go func() {
+			time.Sleep(graceTime / 4)
+			cancel()
+		}()
+		if took := paced(); took != graceTime/4 {
+			t.Errorf("it waited %v for one that is over", took)
+		}
 	})
 }
 
@@ -69,10 +86,10 @@ func TestFullChannel(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		s := newSession(&Bus{limits: limits, log: slog.New(slog.DiscardHandler)}, conn, codec.MessagePack, true)
+		s := newSession(&Bus{limits: limits, log: slog.New(slog.DiscardHandler), fanout: newFanout()}, conn.NetConn(), codec.MessagePack, newWebSocket(conn, codec.MessagePack, limits.Message))
 		s.joined.Store(true)
 		for range cap(s.out) {
-			s.out <- &wamp.Event{Subscription: 1, Publication: 1}
+			s.out <- &wamp.Unsubscribed{}
 		}
 		go s.read()
 		go s.pump()

@@ -15,9 +15,6 @@ const (
 	// headBusy is the least time between two es.head, headIdle the most.
 	headBusy = 100 * time.Millisecond
 	headIdle = 10 * time.Second
-	// paceEvery is after how many events the publisher looks whether sessions
-	// keep up.
-	paceEvery = 64
 	// retryEvery is how long the publisher waits when the log can't be read.
 	retryEvery = time.Second
 )
@@ -25,23 +22,31 @@ const (
 // publisher follows the log and publishes what was committed, in position
 // order. It is one goroutine, and the only source of es.event and es.head.
 type publisher struct {
-	bus  *Bus
-	peer *localPeer
+	bus *Bus
+	// deliver hands a publication on; pace is called after each page.
+	deliver func(*publication)
+	pace    func(context.Context)
 
-	at       event.Head        // as of the last event published
-	previous map[string]uint64 // by topic
-	request  wamp.ID
-	headAt   time.Time // when es.head was published last
-	headDue  bool      // something happened since
+	at      event.Head            // as of the last event published
+	topics  map[string]*topicHead // by type
+	headAt  time.Time             // when es.head was published last
+	headDue bool                  // something happened since
+}
+
+// topicHead is where a type's events are published, and the position of the
+// last one.
+type topicHead struct {
+	topic string
+	last  uint64
 }
 
 // newPublisher starts behind the log's head: what is there is history.
-func newPublisher(ctx context.Context, b *Bus, peer *localPeer) (*publisher, error) {
+func newPublisher(ctx context.Context, b *Bus, deliver func(*publication), pace func(context.Context)) (*publisher, error) {
 	head, err := b.options.Log.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &publisher{bus: b, peer: peer, at: head, previous: make(map[string]uint64), headAt: time.Now()}, nil
+	return &publisher{bus: b, deliver: deliver, pace: pace, at: head, topics: make(map[string]*topicHead), headAt: time.Now()}, nil
 }
 
 // run publishes until ctx ends, and then what was committed by then.
@@ -66,16 +71,6 @@ func (p *publisher) run(ctx context.Context) {
 		}
 	}
 	p.publishHead(true)
-	p.barrier()
-}
-
-// barrier returns when the router has handed out everything published before:
-// its broker works in order, and answers this itself.
-func (p *publisher) barrier() {
-	p.request++
-	if _, err := p.peer.request(&wamp.Unsubscribe{Request: p.request, Subscription: wamp.MaxID}); err != nil {
-		p.bus.log.Debug("the router did not confirm the last events", "error", err)
-	}
 }
 
 // step publishes one page.
@@ -88,7 +83,6 @@ func (p *publisher) step(ctx context.Context, wait time.Duration) error {
 	if err != nil {
 		return err
 	}
-	n := 0
 	for e, err := range page.Events() {
 		if err != nil {
 			return err
@@ -96,11 +90,8 @@ func (p *publisher) step(ctx context.Context, wait time.Duration) error {
 		if err := p.publish(ctx, e); err != nil {
 			return err
 		}
-		if n++; n%paceEvery == 0 {
-			p.bus.pace(ctx)
-		}
 	}
-	p.bus.pace(ctx)
+	p.pace(ctx)
 	return nil
 }
 
@@ -109,26 +100,25 @@ func (p *publisher) restart(ctx context.Context) error {
 	head, err := p.bus.options.Log.Head(ctx)
 	if err == nil {
 		p.at, p.headDue = head, true
-		clear(p.previous)
+		clear(p.topics)
 	}
 	return err
 }
 
 func (p *publisher) publish(ctx context.Context, e event.Event) error {
-	topic := p.topic(e.Type())
-	previous, known := p.previous[topic]
-	if !known {
-		var err error
-		if previous, err = p.before(ctx, e); err != nil {
+	to := p.topics[e.Type()]
+	if to == nil {
+		last, err := p.before(ctx, e)
+		if err != nil {
 			return err
 		}
+		to = &topicHead{topic: p.topic(e.Type()), last: last}
+		p.topics[e.Type()] = to
 	}
-	p.send(topic, wamp.List{e.Record()}, wamp.Dict{"position": e.Position(), "previous": previous})
-	p.previous[topic] = e.Position()
+	p.deliver(&publication{topic: to.topic, record: e.Record(), position: e.Position(), previous: to.last})
+	to.last = e.Position()
 	p.at.Position, p.at.ID = e.Position(), e.ID()
 	p.headDue = true
-	p.bus.stats.published.Add(1)
-	p.bus.stats.publishedPosition.Store(e.Position())
 	return nil
 }
 
@@ -175,12 +165,7 @@ func (p *publisher) untilHead() time.Duration {
 func (p *publisher) publishHead(now bool) {
 	since := time.Since(p.headAt)
 	if p.headDue && (now || since >= headBusy) || since >= headIdle {
-		p.send("es.head", nil, wamp.Dict{"store": p.at.Store.String(), "position": p.at.Position, "id": p.at.ID.String()})
+		p.deliver(&publication{topic: "es.head", notice: wamp.Dict{"store": p.at.Store.String(), "position": p.at.Position, "id": p.at.ID.String()}})
 		p.headAt, p.headDue = time.Now(), false
 	}
-}
-
-func (p *publisher) send(topic string, args wamp.List, kwargs wamp.Dict) {
-	p.request++
-	p.peer.send(&wamp.Publish{Request: p.request, Options: wamp.Dict{}, Topic: wamp.URI(topic), Arguments: args, ArgumentsKw: kwargs})
 }

@@ -52,13 +52,12 @@ func (b *Bus) registerSchema(ctx context.Context, in *invocation) (answer, error
 // announcer publishes es.schema, whoever registered the schema.
 type announcer struct {
 	bus     *Bus
-	peer    *localPeer
+	deliver func(*publication)
 	current map[string]uint64 // fingerprints by type, as announced
-	request wamp.ID
 }
 
-func newAnnouncer(b *Bus, peer *localPeer) *announcer {
-	a := &announcer{bus: b, peer: peer, current: make(map[string]uint64)}
+func newAnnouncer(b *Bus, deliver func(*publication)) *announcer {
+	a := &announcer{bus: b, deliver: deliver, current: make(map[string]uint64)}
 	for t, fingerprint := range a.changed() {
 		a.current[t] = fingerprint
 	}
@@ -69,27 +68,20 @@ func newAnnouncer(b *Bus, peer *localPeer) *announcer {
 func (a *announcer) run(ctx context.Context) {
 	for ended := false; !ended; {
 		grown := a.bus.options.Schemas.Grown()
-		a.announce(ctx)
+		a.announce()
 		select {
 		case <-grown:
 		case <-ctx.Done():
-			a.announce(ctx)
+			a.announce()
 			ended = true
 		}
 	}
 }
 
-func (a *announcer) announce(ctx context.Context) {
-	n := 0
+func (a *announcer) announce() {
 	for t, fingerprint := range a.changed() {
 		a.current[t] = fingerprint
-		a.request++
-		a.peer.send(&wamp.Publish{Request: a.request, Options: wamp.Dict{}, Topic: "es.schema", ArgumentsKw: wamp.Dict{
-			"type": t, "fingerprint": formatFingerprint(fingerprint),
-		}})
-		if n++; n%paceEvery == 0 {
-			a.bus.pace(ctx)
-		}
+		a.deliver(&publication{topic: "es.schema", notice: wamp.Dict{"type": t, "fingerprint": formatFingerprint(fingerprint)}})
 	}
 }
 

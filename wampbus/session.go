@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
-	"github.com/gorilla/websocket"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
@@ -20,9 +19,9 @@ import (
 
 // routerQueue is the capacity of the channel through which the router hands a
 // session its messages. The router never waits: what finds the channel full is
-// dropped. The pump therefore does nothing but encode, the publisher keeps half
-// of the channel free, and a session whose channel was full all the same ends.
-const routerQueue = 512
+// dropped. The pump therefore does nothing but encode, events go past the
+// channel, and a session whose channel was full all the same ends.
+const routerQueue = 256
 
 // lingerTime is how long an ended session waits for its client to close the
 // connection, so that what was written last is not lost to a reset.
@@ -34,25 +33,23 @@ const maxMessage = 200
 // URIs with which the bus ends a session, as the reason of GOODBYE or ABORT.
 const (
 	reasonTooSlow  = wamp.URI("es.close.too_slow")
+	reasonTooLarge = wamp.URI("es.close.too_large")
 	reasonInternal = wamp.URI("es.close.internal_error")
 )
 
-// session is a remote client: the router's [wamp.Peer] on one side, a WebSocket
+// session is a remote client: the router's [wamp.Peer] on one side, a connection
 // on the other. Three goroutines carry it: the reader decodes and checks what
 // comes in, the pump encodes what the router sends into the outbox, the writer
 // empties the outbox into the connection.
 type session struct {
-	bus      *Bus
-	conn     *websocket.Conn
-	raw      net.Conn // of conn; frames are written to it by hand
-	format   codec.Format
-	loopback bool
+	bus       *Bus
+	conn      net.Conn
+	transport transport // of conn
+	format    codec.Format
 
 	in  chan wamp.Message // to the router
 	out chan wamp.Message // from the router
 	box *outbox
-	// eased has a value when the pump has found out nearly empty since.
-	eased chan struct{}
 
 	// ctx ends with the session, and with it every call it made.
 	ctx    context.Context
@@ -74,12 +71,20 @@ type session struct {
 	endBy        atomic.Int64 // when a session that is over stops writing, in ns since 1970
 	handshakeEnd time.Time
 
+	// The publisher's: whether it has waited for the session in vain, and after
+	// how many times that its queue was empty.
+	lagged   bool
+	laggedAt uint64
+
+	// The writer's, for reuse.
+	segments, gathered, writing net.Buffers
+
 	mu      sync.Mutex
 	retired bool // no new calls
 	calls   map[wamp.ID]*pendingCall
 	orphans int                  // calls that are answered, and still running
-	subs    map[wamp.ID]struct{} // subscription ids
-	asking  map[wamp.ID]struct{} // SUBSCRIBE requests without answer
+	subs    map[wamp.ID]interest // by subscription id
+	asking  map[wamp.ID]interest // SUBSCRIBE requests without answer
 	leaving map[wamp.ID]wamp.ID  // UNSUBSCRIBE requests and their subscriptions
 }
 
@@ -92,26 +97,26 @@ type pendingCall struct {
 	answered bool
 }
 
-func newSession(b *Bus, conn *websocket.Conn, format codec.Format, loopback bool) *session {
+func newSession(b *Bus, conn net.Conn, format codec.Format, t transport) *session {
 	s := &session{
-		bus: b, conn: conn, raw: conn.NetConn(), format: format, loopback: loopback,
+		bus: b, conn: conn, transport: t, format: format,
 		in: make(chan wamp.Message), out: make(chan wamp.Message, routerQueue),
-		box: newOutbox(b.limits.Queue), eased: make(chan struct{}, 1),
+		box:        newOutbox(b.limits.Queue, t),
 		routerDone: make(chan struct{}), attached: make(chan struct{}), readerDone: make(chan struct{}), quiet: make(chan struct{}),
 		handshakeEnd: time.Now().Add(b.limits.Handshake),
 		calls:        make(map[wamp.ID]*pendingCall),
-		subs:         make(map[wamp.ID]struct{}),
-		asking:       make(map[wamp.ID]struct{}),
+		subs:         make(map[wamp.ID]interest),
+		asking:       make(map[wamp.ID]interest),
 		leaving:      make(map[wamp.ID]wamp.ID),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.waits, s.stopWaits = context.WithCancel(s.ctx)
-	conn.SetReadLimit(int64(b.limits.Message))
-	conn.SetPingHandler(func(data string) error { s.put(framePong, []byte(data)); return nil })
-	conn.SetPongHandler(func(string) error { s.alive(); return nil })
-	conn.SetCloseHandler(func(int, string) error { return nil }) // the writer answers
+	t.serve(s)
 	return s
 }
+
+// loopback reports whether the client is on this machine.
+func (s *session) loopback() bool { return isLoopback(s.conn.RemoteAddr()) }
 
 // run serves the session until it is over, with all its goroutines.
 func (s *session) run(details wamp.Dict) {
@@ -120,17 +125,19 @@ func (s *session) run(details wamp.Dict) {
 	parts.Go(s.pump)
 	parts.Go(s.write)
 	if err := s.bus.router.AttachClient(s, details); err != nil {
-		s.bus.log.Debug("client did not join", "remote", s.raw.RemoteAddr().String(), "error", err)
+		s.bus.log.Debug("client did not join", "remote", s.conn.RemoteAddr().String(), "error", err)
 	}
 	close(s.attached)
 	parts.Wait()
+	for id := range s.subs {
+		s.unsubscribed(id)
+	}
 	s.cancel()
 	s.bus.stats.sessionEnded(s)
 }
 
 // The methods of wamp.Peer. The router treats a session that says it is local
-// as one that may change the messages it gets, and so gives each its own copy:
-// without that, subscribers of a pattern share a map while it is written.
+// as one that may change the messages it gets, and so gives each its own copy.
 func (s *session) IsLocal() bool             { return true }
 func (s *session) Recv() <-chan wamp.Message { return s.in }
 func (s *session) Send() chan<- wamp.Message { return s.out }
@@ -212,11 +219,10 @@ func (s *session) finish(drop bool, reason wamp.URI, code uint16, message string
 		if drop {
 			patience = min(patience, lingerTime)
 			s.bus.stats.ended.Add(1)
-			s.bus.log.Info("session ended", "remote", s.raw.RemoteAddr().String(), "reason", string(reason), "message", message)
+			s.bus.log.Info("session ended", "remote", s.conn.RemoteAddr().String(), "reason", string(reason), "message", message)
 		}
 		s.box.seal(drop, func(dst []byte) []byte {
-			dst = s.appendFarewell(dst, reason, message)
-			return appendFrame(dst, frameClose, closePayload(code, message))
+			return s.transport.appendClose(s.appendFarewell(dst, reason, message), code, message)
 		})
 		s.stop(patience)
 	})
@@ -228,7 +234,7 @@ func (s *session) stop(patience time.Duration) {
 	s.cancel()
 	now := time.Now()
 	s.endBy.CompareAndSwap(0, now.Add(patience).UnixNano())
-	_ = s.raw.SetWriteDeadline(now.Add(patience))
+	_ = s.conn.SetWriteDeadline(now.Add(patience))
 	_ = s.conn.SetReadDeadline(now) // wakes the reader
 }
 
@@ -246,23 +252,23 @@ func (s *session) appendFarewell(dst []byte, reason wamp.URI, message string) []
 	if err != nil {
 		return dst
 	}
-	return appendFrame(dst, s.opcode(), payload)
+	return append(s.transport.appendHead(dst, frameMessage, len(payload)), payload...)
 }
 
-func (s *session) opcode() byte {
-	if s.format.Text() {
-		return frameText
+// put queues a frame, and reports whether the queue is now more than half full;
+// a session without room for it ends.
+func (s *session) put(kind frame, m codec.Parts) (crowded bool) {
+	if n := m.Len(); n > s.transport.most() {
+		s.end(reasonTooLarge, closePolicy, fmt.Sprintf("a message has %d bytes, and the client takes %d", n, s.transport.most()))
+		return false
 	}
-	return frameBinary
-}
-
-// put queues a frame; a session without room for it ends.
-func (s *session) put(opcode byte, payload []byte) {
-	if !s.box.put(opcode, payload) {
+	fits, crowded := s.box.put(kind, m)
+	if !fits {
 		waiting, _ := s.box.waiting()
 		s.end(reasonTooSlow, closeTryAgain, fmt.Sprintf(
 			"%d bytes wait to be read, the limit is %d: read on with es.read after your last position", waiting, s.bus.limits.Queue))
 	}
+	return crowded
 }
 
 // send queues a message that does not come from the router.
@@ -272,7 +278,7 @@ func (s *session) send(m wamp.Message) {
 		s.end(reasonInternal, closeInternal, err.Error())
 		return
 	}
-	s.put(s.opcode(), payload)
+	s.put(frameMessage, codec.Parts{Head: payload})
 }
 
 // guard turns a panic into the session's end: nothing that a client sent, or
@@ -283,6 +289,9 @@ func (s *session) guard() {
 		s.end(reasonInternal, closeInternal, "internal error")
 	}
 }
+
+// pinged answers a ping.
+func (s *session) pinged(payload []byte) { s.put(framePong, codec.Parts{Head: payload}) }
 
 // alive moves the deadline by which the client must be heard again. Until it
 // has joined, the handshake's deadline stands.
@@ -306,13 +315,13 @@ func (s *session) read() {
 	defer s.guard()
 	s.alive()
 	for {
-		kind, b, err := s.conn.ReadMessage()
+		b, err := s.transport.receive()
 		if err != nil {
 			s.lost(err)
 			return
 		}
 		s.alive()
-		if !s.receive(kind, b) {
+		if !s.receive(b) {
 			return
 		}
 	}
@@ -320,13 +329,15 @@ func (s *session) read() {
 
 // lost says what a failed read means for the session.
 func (s *session) lost(err error) {
-	var closed *websocket.CloseError
+	var wrong *misframed
 	var timeout net.Error
 	switch {
 	case s.ctx.Err() != nil: // it was ended here
-	case errors.Is(err, websocket.ErrReadLimit):
+	case errors.Is(err, errTooLong):
 		s.end(wamp.ErrProtocolViolation, closePolicy, fmt.Sprintf("a message is over the limit of %d bytes", s.bus.limits.Message))
-	case errors.As(err, &closed):
+	case errors.As(err, &wrong):
+		s.end(wamp.ErrProtocolViolation, wrong.code, wrong.message)
+	case errors.Is(err, errLeft):
 		s.leave(wamp.CloseRealm, closeNormal, "")
 	case errors.As(err, &timeout) && timeout.Timeout() && !s.joined.Load():
 		s.end(wamp.ErrProtocolViolation, closePolicy, "the handshake took too long")
@@ -338,11 +349,7 @@ func (s *session) lost(err error) {
 }
 
 // receive passes one message to the router and reports whether to go on.
-func (s *session) receive(kind int, b []byte) bool {
-	if (kind == websocket.TextMessage) != s.format.Text() {
-		s.end(wamp.ErrProtocolViolation, closeUnsupported, "frames of this subprotocol have the other type, text or binary")
-		return false
-	}
+func (s *session) receive(b []byte) bool {
 	m, err := s.format.Decode(b)
 	if err == nil {
 		err = sanitize(m)
@@ -396,7 +403,8 @@ func (s *session) admit(m wamp.Message) (refused wamp.Message, err error) {
 		if n := len(s.subs) + len(s.asking); n >= limits.Subscriptions {
 			return refusal(wamp.SUBSCRIBE, m.Request, tooLarge("subscriptions", limits.Subscriptions, n+1)), nil
 		}
-		s.asking[m.Request] = struct{}{}
+		match, _ := m.Options[wamp.OptMatch].(string)
+		s.asking[m.Request] = interest{topic: string(m.Topic), match: match}
 	case *wamp.Unsubscribe:
 		if _, ok := s.subs[m.Subscription]; ok {
 			s.leaving[m.Request] = m.Subscription
@@ -419,10 +427,10 @@ func (s *session) settle(m wamp.Message) (reserved int) {
 	case *wamp.Result:
 		return s.settleCall(m.Request)
 	case *wamp.Subscribed:
+		to := s.asking[m.Request]
 		delete(s.asking, m.Request)
-		s.subs[m.Subscription] = struct{}{}
+		s.subs[m.Subscription] = to
 	case *wamp.Unsubscribed:
-		delete(s.subs, s.leaving[m.Request])
 		delete(s.leaving, m.Request)
 	case *wamp.Error:
 		switch m.Type {
@@ -496,22 +504,16 @@ func (s *session) reserve(ctx context.Context, c *pendingCall, n int) error {
 // network, so the router's channel stays nearly empty.
 func (s *session) pump() {
 	defer s.box.seal(false, func(dst []byte) []byte {
-		return appendFrame(dst, frameClose, closePayload(closeNormal, ""))
+		return s.transport.appendClose(dst, closeNormal, "")
 	})
 	var scratch []byte
 	for {
 		select {
 		case m := <-s.out:
 			if len(s.out) >= cap(s.out)-1 {
-				s.end(reasonTooSlow, closeTryAgain, "events came faster than they could be encoded: read on with es.read after your last position")
+				s.end(reasonTooSlow, closeTryAgain, "requests came faster than they could be answered")
 			}
 			scratch = s.deliver(m, scratch)
-			if len(s.out) <= cap(s.out)/4 {
-				select {
-				case s.eased <- struct{}{}:
-				default:
-				}
-			}
 		case <-s.routerDone:
 			<-s.attached
 			for {
@@ -529,9 +531,18 @@ func (s *session) pump() {
 // deliver encodes one message into the outbox. It returns scratch for reuse.
 func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 	defer s.guard()
-	if last, ok := m.(farewell); ok {
-		s.leave(last.reason, last.code, last.message)
+	switch m := m.(type) {
+	case farewell:
+		s.leave(m.reason, m.code, m.message)
 		return scratch
+	case *wamp.Event:
+		return scratch // the router's own, and nobody may subscribe to those
+	}
+	if m, ok := m.(*wamp.Unsubscribed); ok {
+		s.mu.Lock()
+		id := s.leaving[m.Request]
+		s.mu.Unlock()
+		s.unsubscribed(id)
 	}
 	reserved := s.settle(m)
 	defer func() { // when the answer is queued
@@ -547,21 +558,50 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 	if _, ok := m.(*wamp.Goodbye); ok {
 		s.parted.Store(true)
 	}
-	payload, err := s.format.Append(scratch[:0], m)
+	parts, err := s.format.Parts(scratch[:0], m)
 	if err != nil {
 		s.end(reasonInternal, closeInternal, err.Error())
 		return nil
 	}
-	s.put(s.opcode(), payload)
-	if cap(payload) > maxKept {
+	if r, ok := m.(*wamp.Result); ok && parts.Len() > s.transport.most() {
+		s.send(refusal(wamp.CALL, r.Request, tooLarge("client's message", s.transport.most(), parts.Len())))
+		return scratch
+	}
+	s.put(frameMessage, parts)
+	if m, ok := m.(*wamp.Subscribed); ok { // events follow it
+		s.subscribed(m.Subscription)
+	}
+	if cap(parts.Head) > maxKept {
 		return nil
 	}
-	return payload
+	return parts.Head
+}
+
+// subscribed lets events of a subscription in.
+func (s *session) subscribed(id wamp.ID) {
+	s.mu.Lock()
+	to := s.subs[id]
+	s.mu.Unlock()
+	s.bus.fanout.add(s, id, to)
+}
+
+// unsubscribed keeps events of a subscription out.
+func (s *session) unsubscribed(id wamp.ID) {
+	s.mu.Lock()
+	from, ok := s.subs[id]
+	delete(s.subs, id)
+	s.mu.Unlock()
+	if ok {
+		s.bus.fanout.remove(s, id, from)
+	}
 }
 
 // writeChunk bounds what one write may hold, so that its deadline is one for
 // progress.
 const writeChunk = 256 << 10
+
+// writeFrames is how many pieces of memory one write may gather.
+const writeFrames = 64
 
 // write is the writer. It ends the connection.
 func (s *session) write() {
@@ -574,7 +614,7 @@ func (s *session) write() {
 	for {
 		frames, last := s.box.take()
 		switch {
-		case len(frames) > 0:
+		case frames.size > 0:
 			if err := s.writeAll(frames); err != nil {
 				s.end(wamp.ErrNetworkFailure, closeGoingAway, "writing failed: "+err.Error())
 				return
@@ -588,37 +628,55 @@ func (s *session) write() {
 		case <-s.box.wake:
 		case <-pings.C:
 			if s.joined.Load() {
-				s.put(framePing, nil)
+				s.put(framePing, codec.Parts{})
 			}
 		}
 	}
 }
 
-func (s *session) writeAll(frames []byte) error {
-	for rest := frames; len(rest) > 0; {
-		deadline := time.Now().Add(s.bus.limits.Write)
-		_ = s.raw.SetWriteDeadline(deadline)
-		if by := s.endBy.Load(); by != 0 {
-			_ = s.raw.SetWriteDeadline(time.Unix(0, by))
+func (s *session) writeAll(frames batch) error {
+	s.segments = frames.segments(s.segments[:0])
+	defer clear(s.segments) // they may be others' large bodies
+	for rest := s.segments; len(rest) > 0; {
+		n := 0
+		s.gathered = s.gathered[:0]
+		for len(rest) > 0 && len(s.gathered) < writeFrames && n < writeChunk {
+			piece := rest[0][:min(len(rest[0]), writeChunk-n)]
+			s.gathered, n = append(s.gathered, piece), n+len(piece)
+			if rest[0] = rest[0][len(piece):]; len(rest[0]) == 0 {
+				rest = rest[1:]
+			}
 		}
-		n, err := s.raw.Write(rest[:min(len(rest), writeChunk)])
-		s.bus.stats.bytesOut.Add(uint64(n))
-		rest = rest[n:]
-		if err != nil {
+		if err := s.writeGathered(frames); err != nil {
 			return err
 		}
-		s.box.written(n, frames)
 	}
 	return nil
+}
+
+// writeGathered writes one part of the frames, which has the write deadline to
+// itself.
+func (s *session) writeGathered(of batch) error {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.bus.limits.Write))
+	if by := s.endBy.Load(); by != 0 {
+		_ = s.conn.SetWriteDeadline(time.Unix(0, by))
+	}
+	s.writing = s.gathered // WriteTo eats it
+	n, err := s.writing.WriteTo(s.conn)
+	s.bus.stats.bytesOut.Add(uint64(n))
+	if err == nil {
+		s.box.written(int(n), of)
+	}
+	return err
 }
 
 // handOver waits a moment for the client to close its end: closing with unread
 // input would reset the connection, and lose what was written last.
 func (s *session) handOver() {
-	if half, ok := s.raw.(interface{ CloseWrite() error }); ok {
+	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
 	<-s.readerDone
-	_ = s.raw.SetReadDeadline(time.Now().Add(lingerTime))
-	_, _ = io.Copy(io.Discard, s.raw)
+	_ = s.conn.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.Copy(io.Discard, s.conn)
 }

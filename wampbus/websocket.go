@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -56,53 +58,6 @@ func (b *Bus) ServeWebSocket(ctx context.Context, listener net.Listener) error {
 // WebSockets, whatever their path. The requests end when the bus is closed.
 func (b *Bus) Handler() http.Handler { return handler{bus: b, group: new(group)} }
 
-// group is the sessions of one listener.
-type group struct {
-	mu       sync.Mutex
-	sessions map[*session]struct{}
-	closed   bool
-	over     sync.WaitGroup
-}
-
-func (g *group) add(s *session) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.closed {
-		return false
-	}
-	if g.sessions == nil {
-		g.sessions = make(map[*session]struct{})
-	}
-	g.sessions[s] = struct{}{}
-	g.over.Add(1)
-	return true
-}
-
-func (g *group) remove(s *session) {
-	g.mu.Lock()
-	delete(g.sessions, s)
-	g.mu.Unlock()
-	g.over.Done()
-}
-
-// shut lets no more sessions in: whoever waits for the others needs that.
-func (g *group) shut() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
-}
-
-// close ends the sessions and waits for them.
-func (g *group) close() {
-	g.mu.Lock()
-	g.closed = true
-	for s := range g.sessions {
-		go s.retire()
-	}
-	g.mu.Unlock()
-	g.over.Wait()
-}
-
 type handler struct {
 	bus   *Bus
 	group *group
@@ -136,7 +91,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	format, _ := codec.BySubprotocol(conn.Subprotocol())
-	s := newSession(h.bus, conn, format, isLoopback(conn.RemoteAddr()))
+	s := newSession(h.bus, conn.NetConn(), format, newWebSocket(conn, format, h.bus.limits.Message))
 	if err := h.bus.add(s); err != nil {
 		refuse(conn, err)
 		return
@@ -153,7 +108,8 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func refuse(conn *websocket.Conn, err error) {
-	_, _ = conn.NetConn().Write(appendFrame(nil, frameClose, closePayload(closeTryAgain, err.Error())))
+	_ = conn.NetConn().SetWriteDeadline(time.Now().Add(lingerTime))
+	_, _ = conn.NetConn().Write(appendFrame(nil, opClose, closePayload(closeTryAgain, err.Error())))
 	_ = conn.Close()
 }
 
@@ -190,10 +146,53 @@ func isOwnName(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host) != nil
 }
 
-func isLoopback(addr net.Addr) bool {
-	if addr.Network() == "unix" {
-		return true
-	}
-	tcp, ok := addr.(*net.TCPAddr)
-	return ok && tcp.IP.IsLoopback()
+// webSocket is the transport of a client that is connected by WebSocket.
+type webSocket struct {
+	conn *websocket.Conn
+	text bool
 }
+
+func newWebSocket(conn *websocket.Conn, format codec.Format, limit int) *webSocket {
+	conn.SetReadLimit(int64(limit))
+	conn.SetCloseHandler(func(int, string) error { return nil }) // the writer answers
+	return &webSocket{conn: conn, text: format.Text()}
+}
+
+func (w *webSocket) serve(s *session) {
+	w.conn.SetPingHandler(func(data string) error { s.pinged([]byte(data)); return nil })
+	w.conn.SetPongHandler(func(string) error { s.alive(); return nil })
+}
+
+func (w *webSocket) receive() ([]byte, error) {
+	kind, b, err := w.conn.ReadMessage()
+	var closed *websocket.CloseError
+	switch {
+	case errors.Is(err, websocket.ErrReadLimit):
+		return nil, errTooLong
+	case errors.As(err, &closed):
+		return nil, errLeft
+	case err != nil:
+		return nil, err
+	case (kind == websocket.TextMessage) != w.text:
+		return nil, &misframed{closeUnsupported, "frames of this subprotocol have the other type, text or binary"}
+	}
+	return b, nil
+}
+
+func (w *webSocket) appendHead(dst []byte, kind frame, n int) []byte {
+	switch {
+	case kind == framePing:
+		return appendFrameHead(dst, opPing, n)
+	case kind == framePong:
+		return appendFrameHead(dst, opPong, n)
+	case w.text:
+		return appendFrameHead(dst, opText, n)
+	}
+	return appendFrameHead(dst, opBinary, n)
+}
+
+func (w *webSocket) appendClose(dst []byte, code uint16, reason string) []byte {
+	return appendFrame(dst, opClose, closePayload(code, reason))
+}
+
+func (w *webSocket) most() int { return math.MaxInt }

@@ -75,19 +75,22 @@ func (f Format) Append(dst []byte, m wamp.Message) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	var out []byte
-	switch f {
-	case MessagePack:
-		out, err = appendMsgpack(dst, list, 0)
-	case CBOR:
-		out, err = appendCBOR(dst, list, 0)
-	default:
-		out, err = appendJSON(dst, list, 0)
-	}
+	out, err := f.appendValue(dst, list)
 	if err != nil {
 		return dst, fmt.Errorf("%s as %v: %w", m.MessageType(), f, err)
 	}
 	return out, nil
+}
+
+func (f Format) appendValue(dst []byte, v any) ([]byte, error) {
+	switch f {
+	case MessagePack:
+		return appendMsgpack(dst, v, 0)
+	case CBOR:
+		return appendCBOR(dst, v, 0)
+	default:
+		return appendJSON(dst, v, 0)
+	}
 }
 
 // Decode returns the message that b holds, and nothing else may be in b. The

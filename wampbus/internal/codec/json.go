@@ -31,8 +31,7 @@ func appendJSON(dst []byte, v any, depth int) ([]byte, error) {
 	case wamp.URI:
 		return jsonString(dst, string(v)), nil
 	case []byte:
-		dst = append(dst, `"\u0000`...)
-		return append(base64.StdEncoding.AppendEncode(dst, v), '"'), nil
+		return jsonBinary(dst, v), nil
 	case float64:
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return dst, fmt.Errorf("JSON has no %v", v)
@@ -90,6 +89,13 @@ func appendJSONMap(dst []byte, m map[string]any, depth int) (_ []byte, err error
 	}
 	return append(dst, '}'), nil
 }
+
+func jsonBinary(dst, b []byte) []byte {
+	dst = append(dst, `"\u0000`...)
+	return append(base64.StdEncoding.AppendEncode(dst, b), '"')
+}
+
+func appendDecimal(dst []byte, n uint64) []byte { return strconv.AppendUint(dst, n, 10) }
 
 const hexDigits = "0123456789abcdef"
 

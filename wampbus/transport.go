@@ -1,0 +1,105 @@
+package wampbus
+
+import (
+	"errors"
+	"net"
+	"sync"
+)
+
+// frame is a kind of frame that both transports have.
+type frame uint8
+
+const (
+	frameMessage frame = iota
+	framePing
+	framePong
+)
+
+// framer puts bytes into the frames of a transport.
+type framer interface {
+	// appendHead appends what stands before a payload of n bytes.
+	appendHead(dst []byte, kind frame, n int) []byte
+}
+
+// transport carries the messages of one client. Only the reader calls receive.
+type transport interface {
+	framer
+	// serve is called once, before receive: pings and pongs go to the session.
+	serve(s *session)
+	// receive returns the next message, which is the caller's. Errors are those below, or the connection's.
+	receive() ([]byte, error)
+	// appendClose appends the transport's own farewell, if it has one.
+	appendClose(dst []byte, code uint16, reason string) []byte
+	// most is the largest message that the client takes, in bytes.
+	most() int
+}
+
+var (
+	// errTooLong is a message over Limits.Message.
+	errTooLong = errors.New("message over the limit")
+	// errLeft is a client that closed its end in good order.
+	errLeft = errors.New("the client closed the connection")
+)
+
+// misframed is a frame that the transport does not allow here.
+type misframed struct {
+	code    uint16
+	message string
+}
+
+func (e *misframed) Error() string { return e.message }
+
+// group is the sessions of one listener.
+type group struct {
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	closed   bool
+	over     sync.WaitGroup
+}
+
+func (g *group) add(s *session) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return false
+	}
+	if g.sessions == nil {
+		g.sessions = make(map[*session]struct{})
+	}
+	g.sessions[s] = struct{}{}
+	g.over.Add(1)
+	return true
+}
+
+func (g *group) remove(s *session) {
+	g.mu.Lock()
+	delete(g.sessions, s)
+	g.mu.Unlock()
+	g.over.Done()
+}
+
+// shut lets no more sessions in: whoever waits for the others needs that.
+func (g *group) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
+}
+
+// close ends the sessions and waits for them.
+func (g *group) close() {
+	g.mu.Lock()
+	g.closed = true
+	for s := range g.sessions {
+		go s.retire()
+	}
+	g.mu.Unlock()
+	g.over.Wait()
+}
+
+func isLoopback(addr net.Addr) bool {
+	if addr.Network() == "unix" {
+		return true
+	}
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
