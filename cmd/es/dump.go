@@ -154,11 +154,17 @@ func (f *dataFilter) match(e event.Event) (bool, error) {
 	if f == nil {
 		return true, nil
 	}
-	filter, known := f.compiled[typeVersion{e.Type(), e.Schema()}]
-	switch {
-	case !known:
-		return false, &schema.UnknownTypeError{Type: e.Type(), Fingerprint: e.Schema()}
-	case filter == nil:
+	version := typeVersion{e.Type(), e.Schema()}
+	filter, known := f.compiled[version]
+	if !known { // a schema that came later
+		table, err := f.tables.Table(e.Type(), e.Schema())
+		if err != nil {
+			return false, err
+		}
+		filter, _ = f.expression.Compile(table) // nil where the fields are not there
+		f.compiled[version] = filter
+	}
+	if filter == nil {
 		return false, nil
 	}
 	return filter.Match(e.Data())

@@ -18,6 +18,8 @@ type commands struct {
 	Generate generateCommand `cmd:"" help:"Write typed Go for FlatBuffers schemas."`
 	Dump     dumpCommand     `cmd:"" help:"Print the events of a store."`
 	Verify   verifyCommand   `cmd:"" help:"Find out whether a store is damaged."`
+	Tail     tailCommand     `cmd:"" help:"Print events as they come."`
+	Append   appendCommand   `cmd:"" help:"Append an event, given as JSON."`
 	Schema   schemaCommand   `cmd:"" help:"Work with versions of schemas."`
 }
 
@@ -30,12 +32,13 @@ makes no sense.`
 // console is where a command reads and writes.
 type console struct {
 	ctx            context.Context
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)
 }
@@ -52,9 +55,9 @@ func (e *statusError) ExitStatus() int { return e.status }
 func (e *statusError) Unwrap() error { return e.error }
 
 // run executes one command line and returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var c commands
 	return cli.Run("es", description, &c, args, stdout, stderr, func(parsed *kong.Context) error {
-		return parsed.Run(&console{ctx: ctx, stdout: stdout, stderr: stderr})
+		return parsed.Run(&console{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr})
 	})
 }

@@ -16,7 +16,8 @@ import (
 )
 
 type schemaCommand struct {
-	Check schemaCheckCommand `cmd:"" help:"Find what a new version of a schema breaks."`
+	Check    schemaCheckCommand    `cmd:"" help:"Find what a new version of a schema breaks."`
+	Register schemaRegisterCommand `cmd:"" help:"Make a schema known to a store."`
 }
 
 type schemaCheckCommand struct {

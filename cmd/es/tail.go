@@ -1,0 +1,130 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/eventstore"
+	"github.com/verbatim-es/verbatim/schema/dynamic"
+)
+
+type tailCommand struct {
+	placeFlags
+
+	JSON  bool    `name:"json" xor:"form" help:"One JSON object a line, instead of text for people."`
+	Tree  bool    `xor:"form" help:"Text for people, which is what there is when nothing is said."`
+	After *uint64 `placeholder:"N" help:"Begin behind this position, 0 for all that there is, instead of with what comes next."`
+	Limit int     `placeholder:"N" help:"End after this many events."`
+
+	Stream   string   `placeholder:"NAME" help:"Only the events of this stream."`
+	Category string   `placeholder:"NAME" help:"Only those of the streams of this category."`
+	Type     []string `placeholder:"NAME" help:"Only those of these types; bank.account. means all that begin with it."`
+	Tag      []string `placeholder:"KEY:VALUE" help:"Only those that carry all of these tags."`
+	Where    string   `placeholder:"EXPR" help:"Only those whose data is as EXPR says."`
+}
+
+// Help is what es tail --help says below its first line.
+func (*tailCommand) Help() string {
+	return `Prints events as they become durable, until it is interrupted. A directory is
+opened for reading only, beside the process that writes to it: its events come
+when they are folded into the log, a fraction of a second later. A bus sends
+them at once.
+
+  es tail data --after 0 --stream account-42
+  es tail ws://localhost:8080 --type bank.account.Credited --where 'amount > 1000'
+
+EXPR is as for es dump.`
+}
+
+// Validate refuses a limit that there can't be.
+func (c *tailCommand) Validate() error {
+	if c.Limit < 0 {
+		return fmt.Errorf("--limit: %d is negative", c.Limit)
+	}
+	return nil
+}
+
+func (c *tailCommand) Run(to *console) (err error) {
+	place, err := c.open(to.ctx, eventstore.Options{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("tail: %w", err)
+	}
+	defer func() { err = errors.Join(err, place.log.Close()) }()
+	tables := dynamic.NewSet(place.schemas)
+	where, err := newDataFilter(c.Where, place.schemas, tables)
+	if err != nil {
+		return err
+	}
+	selection, err := c.selection(to.ctx, place)
+	if err == nil {
+		err = c.follow(to, place, selection, tables, where)
+	}
+	if errors.Is(err, context.Canceled) && to.ctx.Err() != nil {
+		return nil // this is how it ends
+	}
+	if err != nil {
+		return fmt.Errorf("tail: %w", err)
+	}
+	return nil
+}
+
+// selection is what the flags say.
+func (c *tailCommand) selection(ctx context.Context, p *place) (event.Selection, error) {
+	s := event.Selection{Stream: c.Stream, Category: c.Category}
+	if len(c.Type) > 0 && len(c.Tag) > 0 {
+		s.Query = event.Query{{Types: c.Type, Tags: c.Tag}}
+	} else {
+		s.Types, s.Tags = c.Type, c.Tag
+	}
+	if c.After != nil {
+		s.After = *c.After
+		return s, nil
+	}
+	head, err := p.log.Head(ctx)
+	s.After = head.Position
+	return s, err
+}
+
+func (c *tailCommand) follow(to *console, p *place, s event.Selection, tables *dynamic.Set, where *dataFilter) (err error) {
+	out := bufio.NewWriter(to.stdout)
+	defer func() { err = errors.Join(err, out.Flush()) }()
+	show := tables.AppendRecordTree
+	if c.JSON {
+		show = tables.AppendRecordJSON
+	}
+	caughtUp := func(uint64) { _ = out.Flush() } // the next one says what is wrong
+	var text []byte
+	printed := 0
+	for e, err := range p.log.Subscribe(to.ctx, s, event.SubscribeOptions{CaughtUp: caughtUp}) {
+		if err == nil {
+			err = p.learn(to.ctx, e.Schema())
+		}
+		if err != nil {
+			return err
+		}
+		if matches, err := where.match(e); err != nil {
+			fmt.Fprintf(to.stderr, "es: position %d is left out, as --where can't be asked: %v\n", e.Position(), err)
+			continue
+		} else if !matches {
+			continue
+		}
+		if text, err = show(text[:0], e.Record()); err != nil {
+			return fmt.Errorf("position %d: %w", e.Position(), err)
+		}
+		if _, err := out.Write(append(text, '\n')); err != nil {
+			return err
+		}
+		if printed++; printed == c.Limit {
+			return nil
+		}
+		if e.Live {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
