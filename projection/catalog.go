@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -78,6 +79,11 @@ const (
 	statusRebuilding status = 4
 )
 
+// String returns the word that [Stored] has for it.
+func (s status) String() string {
+	return [...]string{"unused", "live", "building", "parked", "rebuilding"}[s]
+}
+
 // state is how far a build is. On disk: status (1 byte), its own checkpoint,
 // which counts unless it is live, and for a parked one the [Parked] as JSON.
 type state struct {
@@ -123,6 +129,17 @@ type layout struct {
 	Lines   []string `json:"layout"`
 	Indexes []string `json:"indexes"`
 }
+
+// Table is the full name of the table that the build was made for.
+func (l layout) Table() string {
+	if len(l.Lines) == 0 {
+		return ""
+	}
+	return strings.TrimPrefix(l.Lines[0], tableLine)
+}
+
+// tableLine is how the first line of a layout begins.
+const tableLine = "table "
 
 func (c catalog) live(txn *lmdbenv.Txn) (checkpoint, error) {
 	value, found, err := getKey(txn, c.db, []byte(liveKey))

@@ -157,7 +157,7 @@ func (v *view) readableAs(other *view) error {
 // layoutOf describes what stored rows and index entries depend on. A stored
 // view is continued only when every line is still the same.
 func layoutOf(t *schema.Table) []string {
-	lines := []string{"table " + t.Name}
+	lines := []string{tableLine + t.Name}
 	for _, f := range t.Fields {
 		line := fmt.Sprintf("field %d %s:%s", f.ID, f.Name, typeName(f.Type))
 		switch {

@@ -63,12 +63,16 @@ type Options struct {
 	// failpoint, when set, is called at every failpoint by the package's
 	// tests: its error aborts what was going on.
 	failpoint func(failpoint) error
+	// handlerGrace is how long a handler has to return after its context has
+	// ended; 0 means 5 s.
+	handlerGrace time.Duration
 }
 
 const (
 	defaultBatchEvents    = 1 << 20
 	defaultBatchBytes     = 64 << 20
 	defaultHandlerTimeout = 30 * time.Second
+	defaultHandlerGrace   = 5 * time.Second
 	defaultPatience       = time.Second
 	defaultBuildHold      = 20 * time.Millisecond
 	defaultMaxWait        = time.Minute
@@ -92,6 +96,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.HandlerTimeout = cmp.Or(o.HandlerTimeout, defaultHandlerTimeout)
 	o.Patience = cmp.Or(o.Patience, defaultPatience)
 	o.BuildHold = cmp.Or(o.BuildHold, defaultBuildHold)
+	o.handlerGrace = cmp.Or(o.handlerGrace, defaultHandlerGrace)
 	o.MaxWait = cmp.Or(o.MaxWait, defaultMaxWait)
 	return o, nil
 }

@@ -37,8 +37,9 @@ type fold struct {
 	done chan struct{} // closed at the end
 
 	// The follower's: what it saw when it looked the last time.
-	seen  uint64
-	since time.Time
+	seen      uint64
+	since     time.Time
+	cancelled time.Time // when its context was ended, zero while it was not
 	// current is the event at hand, under tx.mu.
 	current event.Event
 
@@ -276,11 +277,12 @@ func (e *Engine) watchFold(f *fold, now time.Time) {
 		f.seen, f.since = handed, now
 		return
 	}
-	switch took := now.Sub(f.since); {
-	case took >= e.options.HandlerTimeout+handlerGrace:
-		e.abandon(f, errHandlerTimeout)
-	case took >= e.options.HandlerTimeout:
+	switch {
+	case f.cancelled.IsZero() && now.Sub(f.since) >= e.options.HandlerTimeout:
+		f.cancelled = now
 		f.cancel(errHandlerTimeout)
+	case !f.cancelled.IsZero() && now.Sub(f.cancelled) >= e.options.handlerGrace:
+		e.abandon(f, errHandlerTimeout)
 	}
 }
 
@@ -333,7 +335,7 @@ func (e *Engine) countStuck(now time.Time) {
 	}
 	for _, v := range e.all {
 		for _, b := range v.builds {
-			if f := b.fold; f != nil && f.seen%2 == 1 && now.Sub(f.since) >= watchEvery {
+			if f := b.fold; f != nil && f.seen%2 == 1 && now.Sub(f.since) >= e.watchEvery() {
 				since[v] = f.since
 			}
 		}
@@ -383,7 +385,7 @@ func (e *Engine) halt(builds ...*build) {
 			running++
 		}
 	}
-	timer := time.NewTimer(handlerGrace)
+	timer := time.NewTimer(e.options.handlerGrace)
 	defer timer.Stop()
 	for running > 0 {
 		select {

@@ -22,9 +22,6 @@ const (
 	// watchEvery is how often the follower looks after handlers, and for
 	// requests of other processes.
 	watchEvery = time.Second
-	// handlerGrace is how long a handler has to return after its context has
-	// ended.
-	handlerGrace = 5 * time.Second
 )
 
 // errLogChanged means that the log is another one, or has lost its end.
@@ -35,7 +32,7 @@ var errLogChanged = errors.New("the log is another one, or behind what was appli
 func (e *Engine) follow(ctx context.Context) {
 	defer close(e.done)
 	defer e.end()
-	ticker := time.NewTicker(watchEvery)
+	ticker := time.NewTicker(e.watchEvery())
 	defer ticker.Stop()
 	pause := firstPause
 	for ctx.Err() == nil {
@@ -62,6 +59,9 @@ func (e *Engine) follow(ctx context.Context) {
 		pause = min(2*pause, lastPause)
 	}
 }
+
+// watchEvery is watchEvery, or less where handlers have less time.
+func (e *Engine) watchEvery() time.Duration { return min(watchEvery, e.options.HandlerTimeout) }
 
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)

@@ -1,4 +1,152 @@
 package projection
 
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+// Other processes ask the engine for something by an entry in the catalog,
+// "request/<id>", and find what became of it under "answer/<id>". The ids are
+// ULIDs, so requests are served in the order in which they were made. The
+// engine looks once a second, and also serves what was asked before it was
+// opened. It replaces the request by its answer in one transaction.
+const (
+	requestPrefix = "request/"
+	answerPrefix  = "answer/"
+	// answersKept is how many answers are kept for those who asked.
+	answersKept = 32
+)
+
+// Ask is what can be asked of the engine from outside its process, see
+// [Directory.Ask].
+type Ask struct {
+	// Action is "rebuild", "resume", "skip", "switch" or "drop": see the
+	// engine's method of that name.
+	Action string `json:"action"`
+	View   string `json:"view"`
+	// Version is needed for "switch" and "drop"; otherwise "" is the version
+	// that serves.
+	Version string `json:"version,omitempty"`
+	// Position is that of the event to skip.
+	Position uint64 `json:"position,omitempty"`
+}
+
+// answer is what became of a request: done, or started, unless Error says why
+// not.
+type answer struct {
+	Error string `json:"error,omitempty"`
+}
+
+func (a *Ask) validate() error {
+	switch action(a.Action) {
+	case actionRebuild, actionResume, actionSkip:
+	case actionSwitch, actionDrop:
+		if a.Version == "" {
+			return &event.ArgumentError{Argument: "version", Message: fmt.Sprintf("%s needs one", a.Action)}
+		}
+	default:
+		return &event.ArgumentError{Argument: "action", Message: fmt.Sprintf("%q is unknown", a.Action)}
+	}
+	if a.View == "" || strings.ContainsAny(a.View+a.Version, "/@\x00") {
+		return &event.ArgumentError{Argument: "view", Message: fmt.Sprintf("%q is no name of a view, or %q none of a version", a.View, a.Version)}
+	}
+	return nil
+}
+
 // readInbox serves what other processes have asked for.
-func (e *Engine) readInbox() error { return nil }
+func (e *Engine) readInbox() error {
+	type asked struct {
+		id   string
+		what Ask
+		err  error
+	}
+	var inbox []asked
+	err := e.env.View(func(txn *lmdbenv.Txn) error {
+		return e.catalog.scan(txn, requestPrefix, func(id string, value []byte) error {
+			a := asked{id: id}
+			if a.err = json.Unmarshal(value, &a.what); a.err == nil {
+				a.err = a.what.validate()
+			}
+			inbox = append(inbox, a)
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, a := range inbox {
+		if a.err == nil {
+			if a.err, err = e.serveAsk(a.what); err != nil {
+				return err
+			}
+		}
+		e.logger.Info("a request of another process was served", "action", a.what.Action, "view", a.what.View, "version", a.what.Version, "refused", a.err)
+		if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.answer(txn, a.id, a.err) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serveAsk does what was asked for, or starts it.
+func (e *Engine) serveAsk(a Ask) (refused, err error) {
+	if err := e.flush(); err != nil {
+		return nil, err
+	}
+	reference := a.View
+	if a.Version != "" {
+		reference += "@" + a.Version
+	}
+	r := request{action: action(a.Action), position: a.Position, done: make(chan error, 1)}
+	if r.view, refused = e.find(reference); refused != nil {
+		if r.action != actionDrop {
+			return refused, nil
+		}
+		r.view = &view{name: a.View, version: a.Version}
+	}
+	if err := e.serve(r); err != nil {
+		return nil, err
+	}
+	select {
+	case refused := <-r.done:
+		return refused, nil
+	default:
+		return nil, nil // started
+	}
+}
+
+// answer replaces a request by what became of it, and forgets old answers.
+func (c catalog) answer(txn *lmdbenv.Txn, id string, refused error) error {
+	var a answer
+	if refused != nil {
+		a.Error = refused.Error()
+	}
+	value, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	if err := txn.Put(c.db, []byte(answerPrefix+id), value, 0); err != nil {
+		return err
+	}
+	if err := txn.Del(c.db, []byte(requestPrefix+id), nil); err != nil {
+		return err
+	}
+	var ids []string
+	if err := c.scan(txn, answerPrefix, func(id string, _ []byte) error {
+		ids = append(ids, id)
+		return nil
+	}); err != nil {
+		return err
+	}
+	for len(ids) > answersKept {
+		if err := txn.Del(c.db, []byte(answerPrefix+ids[0]), nil); err != nil {
+			return err
+		}
+		ids = ids[1:]
+	}
+	return nil
+}

@@ -127,7 +127,7 @@ func (e *Engine) await(ctx context.Context, running int) error {
 		defer timer.Stop()
 		patience = timer.C
 	}
-	ticker := time.NewTicker(watchEvery)
+	ticker := time.NewTicker(e.watchEvery())
 	defer ticker.Stop()
 	for running > 0 {
 		select {

@@ -28,6 +28,8 @@ var (
 	shop2BFBS []byte
 	//go:embed testdata/shop_changed.bfbs
 	shopChangedBFBS []byte
+	//go:embed testdata/shop_clash.bfbs
+	shopClashBFBS []byte
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -69,6 +69,26 @@ func LockDir(dir string) (*Lock, error) {
 	return &Lock{file: file, dir: locked}, nil
 }
 
+// OpenHere reports whether this very process has the directory locked. It takes
+// no lock that could keep another process from taking it.
+func OpenHere(dir string) bool {
+	file, err := os.Open(filepath.Join(dir, LockFile))
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	var locked *LockedError
+	if !errors.As(owner(dir, file), &locked) || !locked.Same {
+		return false
+	}
+	// Its name stays in the file after it has let go.
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if err == nil {
+		_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN)
+	}
+	return errors.Is(err, syscall.EWOULDBLOCK)
+}
+
 // lockItself locks the directory. File systems that can't do that, which there
 // are over networks, leave it at the file.
 func lockItself(dir string) (*os.File, error) {

@@ -1,0 +1,286 @@
+package projection
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+)
+
+// Directory is a views directory read by another process than that of its
+// engine, which may have it open meanwhile. It needs no definitions.
+type Directory struct {
+	dir     string
+	env     *lmdbenv.Env
+	catalog catalog
+}
+
+// OpenDirectory opens the views in dir for reading. In the process of the
+// engine it is refused: LMDB opens a directory once.
+func OpenDirectory(dir string) (*Directory, error) {
+	if lmdbenv.OpenHere(dir) {
+		return nil, fmt.Errorf("views in %q: %w: ask the engine itself", dir, &lmdbenv.LockedError{Dir: dir, Same: true})
+	}
+	env, err := lmdbenv.Open(dir, lmdbenv.Options{Kind: environmentKind, Format: environmentFormat, MaxDBs: 2 + places, ReadOnly: true})
+	if err != nil {
+		return nil, fmt.Errorf("views in %q: %w", dir, err)
+	}
+	return &Directory{dir: dir, env: env, catalog: catalog{db: env.Meta()}}, nil
+}
+
+// Close closes the directory.
+func (d *Directory) Close() error { return d.env.Close() }
+
+// Stored is a version of a view as it is stored.
+type Stored struct {
+	View, Version string
+	// Status is "live", "building" (it catches up, or has no definition any
+	// more), "parked" or "rebuilding" (a build that is to replace another one
+	// of the same version).
+	Status string
+	// Serving is true for the version that the view is read from.
+	Serving bool
+	// Position is what it has applied, Behind how many events the live views
+	// have applied beyond.
+	Position, Behind uint64
+	Rows             uint64
+	Parked           *Parked   // nil unless it is parked
+	Skipped          []Skipped // in the order of the log
+}
+
+// List returns every version that is stored, sorted by view, and the position
+// of the live views.
+func (d *Directory) List() (versions []Stored, position uint64, err error) {
+	type place struct {
+		name string
+		slot byte
+	}
+	var places []place
+	err = d.env.View(func(txn *lmdbenv.Txn) error {
+		names, err := d.catalog.stored(txn)
+		if err != nil {
+			return err
+		}
+		live, err := d.catalog.live(txn)
+		if err != nil {
+			return err
+		}
+		position = live.position
+		for _, name := range names {
+			held, err := d.catalog.slots(txn, name)
+			if err != nil {
+				return err
+			}
+			for _, slot := range held {
+				stored, err := d.read(txn, name, slot, live)
+				if err != nil {
+					return err
+				}
+				versions, places = append(versions, stored), append(places, place{name, slot})
+			}
+		}
+		return nil
+	})
+	for i := range versions {
+		if err == nil {
+			versions[i].Rows, err = d.count(databases(places[i].name, places[i].slot, nil)[0])
+		}
+	}
+	return versions, position, err
+}
+
+func (d *Directory) read(txn *lmdbenv.Txn, name string, slot byte, live checkpoint) (stored Stored, err error) {
+	s, _, err := d.catalog.state(txn, name, slot)
+	if err != nil {
+		return stored, err
+	}
+	l, err := d.catalog.layout(txn, name, slot)
+	if err != nil {
+		return stored, err
+	}
+	serving, found, err := d.catalog.servingSlot(txn, name)
+	if err != nil {
+		return stored, err
+	}
+	skips, err := d.catalog.skips(txn, name, l.Version)
+	if err != nil {
+		return stored, err
+	}
+	stored = Stored{View: name, Version: l.Version, Status: s.status.String(), Serving: found && serving == slot, Position: s.at.position, Parked: s.parked}
+	if s.status == statusLive {
+		stored.Position = live.position
+	}
+	stored.Behind = live.position - min(live.position, stored.Position)
+	for _, at := range slices.Sorted(maps.Keys(skips)) {
+		stored.Skipped = append(stored.Skipped, skips[at])
+	}
+	return stored, nil
+}
+
+// count returns how many rows a build has. Handles are few: it closes its own.
+func (d *Directory) count(database string) (n uint64, err error) {
+	err = d.env.View(func(txn *lmdbenv.Txn) error {
+		db, err := txn.OpenDBI(database, 0)
+		if err != nil {
+			return err
+		}
+		stat, err := txn.Stat(db)
+		n = stat.Entries
+		return err
+	})
+	return n, err
+}
+
+// Compare is [Engine.Compare] for what is stored. It needs no code of either
+// version.
+func (d *Directory) Compare(ctx context.Context, view, a, b string) iter.Seq2[Difference, error] {
+	return func(yield func(Difference, error) bool) {
+		ended := false
+		err := d.env.View(func(txn *lmdbenv.Txn) error {
+			var sides [2]*side
+			for i, version := range []string{a, b} {
+				var err error
+				if sides[i], err = d.side(txn, view, version); err != nil {
+					return err
+				}
+			}
+			return compare(ctx, txn, sides[0], sides[1], func(difference Difference) bool {
+				ended = !yield(difference, nil)
+				return !ended
+			})
+		})
+		if err != nil && !ended {
+			yield(Difference{}, err)
+		}
+	}
+}
+
+// side finds a version that is live.
+func (d *Directory) side(txn *lmdbenv.Txn, view, version string) (*side, error) {
+	held, err := d.catalog.slots(txn, view)
+	if err != nil {
+		return nil, err
+	}
+	live, err := d.catalog.live(txn)
+	if err != nil {
+		return nil, err
+	}
+	for _, slot := range held {
+		l, err := d.catalog.layout(txn, view, slot)
+		if err != nil {
+			return nil, err
+		}
+		s, _, err := d.catalog.state(txn, view, slot)
+		if err != nil {
+			return nil, err
+		}
+		if l.Version != version || s.status == statusRebuilding {
+			continue
+		}
+		if s.status != statusLive {
+			return nil, s.behind(view+"@"+version, live)
+		}
+		bfbs, found, err := getKey(txn, d.catalog.db, slotKey(schemaPrefix, view, slot))
+		if err != nil || !found {
+			return nil, catalogError(view, err)
+		}
+		db, err := txn.OpenDBI(databases(view, slot, nil)[0], 0)
+		if err != nil {
+			return nil, err
+		}
+		return newSide(l.Table(), slices.Clone(bfbs), db), nil
+	}
+	return nil, &event.UnknownError{Kind: "view", Name: view + "@" + version}
+}
+
+// ErrUnanswered means that no engine has served a request in time. It is not
+// lost: the next engine that opens the views serves it.
+var ErrUnanswered = errors.New("no engine has answered: the request stays, and is served when one has the views open")
+
+// Ask asks the engine that has the views open, or the next one to open them,
+// and waits for its answer until ctx ends, which is an [ErrUnanswered]. The
+// answer comes when a switch or a drop is done, and when the others have begun;
+// [Directory.List] tells how far they are.
+func (d *Directory) Ask(ctx context.Context, what Ask) error {
+	if err := what.validate(); err != nil {
+		return err
+	}
+	value, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	id, err := ulid.New(ulid.Now(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	if err := d.put(requestPrefix+id.String(), value); err != nil {
+		return fmt.Errorf("views in %q: leave the request: %w", d.dir, err)
+	}
+	return d.await(ctx, id.String())
+}
+
+// put writes one entry beside the engine: LMDB lets one process write at a
+// time. The environment is opened for writing only as long as it takes.
+func (d *Directory) put(key string, value []byte) (err error) {
+	if err := d.env.Close(); err != nil {
+		return err
+	}
+	o := lmdbenv.Options{Kind: environmentKind, Format: environmentFormat, MaxDBs: 2 + places}
+	writer, err := lmdbenv.Open(d.dir, o)
+	if err != nil {
+		return err
+	}
+	err = writer.Update(func(txn *lmdbenv.Txn) error { return txn.Put(writer.Meta(), []byte(key), value, 0) })
+	if err := errors.Join(err, writer.Close()); err != nil {
+		return err
+	}
+	o.ReadOnly = true
+	if d.env, err = lmdbenv.Open(d.dir, o); err != nil {
+		return err
+	}
+	d.catalog.db = d.env.Meta()
+	return nil
+}
+
+// answerEvery is how often an answer is looked for.
+const answerEvery = 50 * time.Millisecond
+
+func (d *Directory) await(ctx context.Context, id string) error {
+	ticker := time.NewTicker(answerEvery)
+	defer ticker.Stop()
+	for {
+		var got answer
+		found := false
+		err := d.env.View(func(txn *lmdbenv.Txn) error {
+			value, ok, err := getKey(txn, d.catalog.db, []byte(answerPrefix+id))
+			if err != nil || !ok {
+				return err
+			}
+			found = true
+			return json.Unmarshal(value, &got)
+		})
+		switch {
+		case err != nil:
+			return err
+		case found && got.Error != "":
+			return errors.New(got.Error)
+		case found:
+			return nil
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ErrUnanswered
+		}
+	}
+}
