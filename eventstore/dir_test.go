@@ -88,7 +88,8 @@ func TestCutOffLogIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, size := range []int{len(whole) - 4096, len(whole) - 100, 4096} {
+	// The last page may be free, and then nothing is cut off with it.
+	for _, size := range []int{len(whole) / 2 &^ 4095, len(whole) - 100, 4096} {
 		writeFile(t, name, whole[:size])
 		before := contents(t, filepath.Join(dir, indexDir))
 		if _, err := Open(dir, Options{}); !lmdbenv.IsDamaged(err) || errors.Is(err, ErrNotStore) {

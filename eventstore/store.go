@@ -216,6 +216,9 @@ func syncNames(dir string) error {
 // checkDir refuses what is neither a store nor could become one, and creates
 // nothing.
 func checkDir(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
+		return fmt.Errorf("%w: %q is a backup: restore it into a new directory, or open it for reading only", ErrNotStore, dir)
+	}
 	logs := filepath.Join(dir, logDir)
 	if info, err := os.Stat(filepath.Join(logs, lmdbenv.DataFile)); err != nil || info.Size() == 0 {
 		return checkNew(dir)
@@ -276,8 +279,17 @@ func open(dir string, o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
 	}
+	marked, err := s.checkJournal()
+	if err != nil {
+		return nil, fmt.Errorf("open event store %q: %w", dir, err)
+	}
 	if head, err = s.openJournal(head, &o); err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
+	}
+	if !marked {
+		if err := s.log.mark(markNeeded); err != nil {
+			return nil, fmt.Errorf("open event store %q: %w", dir, err)
+		}
 	}
 	if err := s.openIndex(o.MapSize, head); err != nil {
 		return nil, err
@@ -400,7 +412,7 @@ func (s *Store) Close() error {
 		}
 		s.committer.close()
 		s.waiters.close()
-		s.closeErr = errors.Join(s.folder.close(), s.indexer.close(), s.hooks.reach(pointEmptied), s.closeFiles(), s.lock.Unlock())
+		s.closeErr = errors.Join(s.folder.close(), s.indexer.close(), s.hooks.reach(pointEmptied), s.closeJournal(), s.closeFiles(), s.lock.Unlock())
 	})
 	return s.closeErr
 }

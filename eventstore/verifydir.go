@@ -27,7 +27,7 @@ import (
 // progress, unless it is nil, is called now and then with the position up to
 // which everything was verified.
 func VerifyDir(ctx context.Context, dir string, progress func(position, head uint64)) (_ Report, err error) {
-	s := &Store{dir: dir, closing: make(chan struct{})}
+	s := &Store{dir: dir, hooks: new(hooks), closing: make(chan struct{})}
 	v := &verifier{store: s, streams: make(map[string]uint64), progress: progress}
 	env, err := s.openLogReadOnly()
 	if err != nil && isDamage(err) && !errors.Is(err, ErrNewerFormat) {
@@ -99,7 +99,7 @@ func (v *verifier) openIndex(env lmdbenv.Options) (err error) {
 func isDamage(err error) bool {
 	return lmdbenv.IsDamaged(err) || errors.Is(err, lmdbenv.ErrForeign) || errors.As(err, new(*lmdbenv.FormatError)) ||
 		errors.As(err, new(*event.CorruptError)) || errors.As(err, new(*journal.CorruptError)) ||
-		errors.As(err, new(*journal.ForeignError)) || errors.As(err, new(*journal.BehindError))
+		errors.Is(err, ErrJournalMissing) || errors.As(err, new(*journal.ForeignError)) || errors.As(err, new(*journal.BehindError))
 }
 
 // end is the place of the log's last event. When that one is damaged, its
@@ -136,6 +136,12 @@ func (v *verifier) journal() error {
 	if err != nil {
 		return err
 	}
+	if v.isBackup() {
+		return nil // it has no journal, and needs none
+	}
+	if _, err := s.checkJournal(); err != nil {
+		return v.judge(err)
+	}
 	dir := filepath.Join(s.dir, journalDir)
 	found, err := journal.Inspect(dir, journal.Options{Store: s.log.store, Folded: head.position})
 	if err != nil {
@@ -143,6 +149,11 @@ func (v *verifier) journal() error {
 	}
 	err = v.frames(dir, head, found)
 	return errors.Join(err, found.Close())
+}
+
+func (v *verifier) isBackup() bool {
+	_, err := os.Stat(filepath.Join(v.store.dir, manifestFile))
+	return err == nil
 }
 
 // frames verifies the events of a journal: the log has the older ones, and the

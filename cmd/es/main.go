@@ -17,10 +17,16 @@ import (
 type commands struct {
 	Generate generateCommand `cmd:"" help:"Write typed Go for FlatBuffers schemas."`
 	Dump     dumpCommand     `cmd:"" help:"Print the events of a store."`
+	Stat     statCommand     `cmd:"" help:"Say what is in a store."`
 	Verify   verifyCommand   `cmd:"" help:"Find out whether a store is damaged."`
 	Tail     tailCommand     `cmd:"" help:"Print events as they come."`
 	Append   appendCommand   `cmd:"" help:"Append an event, given as JSON."`
+	Backup   backupCommand   `cmd:"" help:"Copy a store, which may be in use."`
+	Restore  restoreCommand  `cmd:"" help:"Make a store of a backup."`
+	Rebuild  rebuildCommand  `cmd:"" help:"Make a store's index again."`
 	Schema   schemaCommand   `cmd:"" help:"Work with versions of schemas."`
+
+	AbandonJournal abandonJournalCommand `cmd:"" help:"Give up the lost journal of a store."`
 }
 
 const description = `Tools for Verbatim event stores and their schemas.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 )
 
@@ -36,9 +37,22 @@ func (p *progress) at(n, all uint64) {
 	fmt.Fprintf(p.to, "es: %d of %d %s (%d%%)\n", n, all, p.done, 100*n/all)
 }
 
+// bytes is at for sizes.
+func (p *progress) bytes(done, most int64) { p.at(uint64(done), uint64(most)) }
+
 // end says that no more is to come, if anything was said.
 func (p *progress) end() {
 	if p.shown {
 		fmt.Fprintf(p.to, "es: all %s\n", p.done)
 	}
+}
+
+// logger shows what a store has to say on stderr.
+func logger(to io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
 }

@@ -20,7 +20,8 @@ var (
 
 // CorruptError says where the journal is not what was written. Nothing was
 // changed on disk. An operator may restore a backup, or, to give up all events
-// from Position on, move the journal's directory away.
+// from Position on, move the journal's directory away and have the owner abandon
+// it.
 type CorruptError struct {
 	// File is the segment's path, Offset the place in it.
 	File   string

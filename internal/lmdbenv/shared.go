@@ -39,14 +39,16 @@ var opened = struct {
 func share(dir string, o Options) (*shared, error) {
 	opened.Lock()
 	defer opened.Unlock()
-	if file, err := identify(dir); err == nil {
-		if s := opened.by[file]; s != nil {
-			if s.readOnly && !o.ReadOnly {
-				return nil, errors.New("it is open for reading only in this process: close that first")
-			}
-			s.users++
-			return s, nil
+	file, err := identify(dir)
+	if err != nil && o.ReadOnly {
+		return nil, err
+	}
+	if s := opened.by[file]; err == nil && s != nil {
+		if s.readOnly && !o.ReadOnly {
+			return nil, errors.New("it is open for reading only in this process: close that first")
 		}
+		s.users++
+		return s, nil
 	}
 	if o.ReadOnly && !o.NoLock && !Lockable(dir) {
 		return nil, fmt.Errorf("its reader table %q can't be written, so a writer would not know of this reader: %w", filepath.Join(dir, tableFile), os.ErrPermission)
@@ -55,8 +57,7 @@ func share(dir string, o Options) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := identify(dir)
-	if err != nil {
+	if file, err = identify(dir); err != nil {
 		return nil, errors.Join(err, raw.Close())
 	}
 	s := &shared{Env: raw, file: file, readOnly: o.ReadOnly, slots: make(chan struct{}, ownReaders), users: 1}
