@@ -31,12 +31,15 @@ func (*generateCommand) Help() string {
   account/account.bfbs               the binary schema that the above embeds
   account/accountview/…view.es.go    view rows, projectors, lookups (needs cgo)
   account/internal/fb/fb.go          flatc's own output
+  account/history/…bfbs              the versions that account.bfbs has replaced
 
 Commit all of it. Programs that use it need neither es nor flatc.
 
 Before anything is written, the new binary schema is compared with the committed
-one: events are read for ever, so a change that breaks them is refused, with the
-line it is on. Views are free to change when their version does.
+one and with all that came before it, which history keeps: events are read for
+ever, so a change that breaks them is refused, with the line it is on. Views are
+free to change when their version does. What --force breaks with is taken out of
+the history.
 
 With --lang go,ts,python it also writes ts/… and python/…: flatc's own code for
 those languages, es.fbs included, for clients. That needs a flatc of its own,
@@ -79,6 +82,11 @@ func (c *generateCommand) Run(to *console) error {
 	if err := c.compare(to, files); err != nil {
 		return err
 	}
+	retired, err := codegen.Retire(to.ctx, c.Compat, files)
+	if err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	files = append(files, retired...)
 	changed, err := codegen.Write(files)
 	if err != nil {
 		return err

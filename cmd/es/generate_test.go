@@ -139,6 +139,60 @@ func TestGenerateComparesWithWhatIsCommitted(t *testing.T) {
 	}
 }
 
+// All versions that were ever committed count, not the last one only, and a
+// checkout without git's history has them.
+func TestGenerateComparesWithTheWholeHistory(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	history := func() []string {
+		t.Helper()
+		kept, err := filepath.Glob(filepath.Join(p.dir, "x", "history", "*.bfbs"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kept
+	}
+	p.declare("n:long (id: 0);\nm:long (id: 1);", "")
+	p.generate()
+	if kept := history(); len(kept) != 0 {
+		t.Errorf("a first version left %v", kept)
+	}
+	first := p.binary()
+	p.declare("n:long (id: 0);", "") // which only breaks the way back
+	stdout, _ := p.generate("--compat", "FORWARD_TRANSITIVE")
+	kept := history()
+	if len(kept) != 1 || !strings.Contains(stdout, filepath.ToSlash(kept[0])) {
+		t.Fatalf("kept %v, wrote\n%s", kept, stdout)
+	}
+	if bfbs, err := os.ReadFile(kept[0]); err != nil || string(bfbs) != first {
+		t.Errorf("what is kept is not the first version: %v", err)
+	}
+	p.declare("n:long (id: 0);\nm:string (id: 1);", "")
+	status, _, stderr := es(t, "generate", p.schema)
+	if status != 1 || !strings.Contains(stderr, p.schema+":6: x.Made.m: field-retyped") || !strings.Contains(stderr, "(against "+kept[0]+")") {
+		t.Errorf("against a version before the last: status %d\n%s", status, stderr)
+	}
+	if status, _, stderr := es(t, "generate", p.schema, "--compat", "FULL", "--check"); status != 1 || strings.Contains(stderr, "field-retyped") {
+		t.Errorf("check: status %d\n%s", status, stderr)
+	}
+	second := p.binary()
+	p.generate("--force")
+	if kept := history(); len(kept) != 1 {
+		t.Errorf("after --force: %v", kept)
+	} else if bfbs, err := os.ReadFile(kept[0]); err != nil || string(bfbs) != second {
+		t.Errorf("--force left the version that it breaks: %v", err)
+	}
+	if _, stderr := p.generate(); stderr != "" {
+		t.Errorf("what was forced is complained about again:\n%s", stderr)
+	}
+	if err := os.WriteFile(history()[0], []byte("nonsense"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, history()[0]+": ") {
+		t.Errorf("a history that is none: status %d\n%s", status, stderr)
+	}
+}
+
 func TestHelpNamesAllLanguages(t *testing.T) {
 	t.Parallel()
 	_, help, _ := es(t, "generate", "--help")
