@@ -1,33 +1,48 @@
 package aggregate
 
 import (
-	"context"
+	"fmt"
 
 	"github.com/verbatim-es/verbatim/event"
 )
 
-// Decision collects what a command decided for one aggregate. Generated code
-// wraps it with one method per event. It is valid during the decider's call
-// only, and on its goroutine.
+// Decision collects what a command decided for one aggregate, and looks things
+// up for it. Generated code wraps it with one method per event. It is valid
+// during the decider's call only, and on its goroutine.
 type Decision[S any] struct {
 	attempt *attempt[S]
-	id      string
-	stream  string
-	state   *S
-	version uint64 // as loaded
+	slotted
+	base    *folded[S] // as loaded, shared
+	state   S          // the decider's own copy
+	version uint64     // with what earlier commands of the batch decided
+
+	next    *folded[S] // base with the events emitted so far, nil if none
 	emitted uint64
+	last    int // index of the last one
 }
 
 // ID is the aggregate's id.
 func (d *Decision[S]) ID() string { return d.id }
 
 // Version is the aggregate's version the decision is based on, 0 for a new one.
+// In a batch it counts the events of the commands before.
 func (d *Decision[S]) Version() uint64 { return d.version }
 
 // Emit decides an event. Events are appended in the order of their Emit calls,
-// over all the aggregates of the decision, and all or none.
+// over all the aggregates of the decision, and all or none. p.Data must be a
+// valid FlatBuffer of p.Type, as the generated constructors return it, and must
+// not change any more: the state follows from it before the log has seen it.
+// So an event that the aggregate could not be loaded with is never stored; the
+// error says so, and the event is left out.
 func (d *Decision[S]) Emit(p event.Proposed) error {
 	p.Stream = d.stream
+	if d.next == nil {
+		d.next = d.attempt.handler.successor(d.base)
+	}
+	if err := d.attempt.handler.follow(d.next, &p); err != nil {
+		return fmt.Errorf("%q is no event for %s: %w", p.Type, d.stream, err)
+	}
+	d.last = len(d.attempt.events)
 	d.attempt.events = append(d.attempt.events, p)
 	d.emitted++
 	return nil
@@ -38,50 +53,42 @@ func (d *Decision[S]) Emit(p event.Proposed) error {
 // aggregate's version too, whether or not it gets events. Asking for an
 // aggregate again returns the same state and decision.
 func (d *Decision[S]) Other(id string) (*S, *Decision[S], error) {
-	other, err := d.attempt.load(id)
+	other, err := d.attempt.bring(id)
 	if err != nil {
 		return nil, nil, err
 	}
-	return other.state, other, nil
+	return &other.state, other, nil
 }
 
-// attempt is one round of load, decide, append.
-type attempt[S any] struct {
-	ctx     context.Context
-	handler *Handler[S]
-	loaded  []*Decision[S] // in the order they were asked for; the first is the command's own
-	events  []event.Proposed
-	head    uint64 // the newest head seen while loading
+// successor returns a copy of an aggregate to be changed.
+func (h *Handler[S]) successor(f *folded[S]) *folded[S] {
+	next := *f
+	next.state = h.def.clone(&f.state)
+	return &next
 }
 
-// load returns the decision for an aggregate, loading it on first use.
-func (a *attempt[S]) load(id string) (*Decision[S], error) {
-	for _, d := range a.loaded {
-		if d.id == id {
-			return d, nil
+// follow folds an event into a state before it is stored.
+func (h *Handler[S]) follow(next *folded[S], p *event.Proposed) error {
+	if !h.opts.Upcasters.Applies(p.Type, p.Schema) {
+		if err := h.def.Evolve(&next.state, p.Type, p.Data); err != nil {
+			return err
 		}
+	} else if err := h.followUpcast(next, p); err != nil {
+		return err
 	}
-	var f folded[S]
-	if err := a.handler.fold(a.ctx, id, &f); err != nil {
-		return nil, err
-	}
-	return a.decision(id, f), nil
+	next.version++
+	next.since += len(p.Data)
+	return nil
 }
 
-// decision adds an aggregate to those that the append depends on. The state is
-// a copy: one that the next attempt goes on from must not be the decider's to
-// change.
-func (a *attempt[S]) decision(id string, f folded[S]) *Decision[S] {
-	d := &Decision[S]{attempt: a, id: id, stream: a.handler.stream(id), state: &f.state, version: f.version}
-	a.loaded, a.head = append(a.loaded, d), max(a.head, f.head)
-	return d
-}
-
-// conditions make the append depend on every aggregate that was looked at.
-func (a *attempt[S]) conditions() []event.Condition {
-	conditions := make([]event.Condition, len(a.loaded))
-	for i, d := range a.loaded {
-		conditions[i] = event.StreamAt{Stream: d.stream, Version: d.version}
+// followUpcast is for an event that an upcaster will change whenever it is read.
+// What it makes of an event that has no id yet is good for the commands of a
+// batch that come next, and not for the cache.
+func (h *Handler[S]) followUpcast(next *folded[S], p *event.Proposed) error {
+	record, err := event.BuildRecord(&event.Append{Events: []event.Proposed{*p}}, 0, p.Schema, p.Tags)
+	if err != nil {
+		return err
 	}
-	return conditions
+	next.behind = true
+	return h.evolve(&next.state, event.Trusted(record))
 }

@@ -11,25 +11,14 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 )
 
-// Definition is what generated code knows about an aggregate with state S.
-type Definition[S any] struct {
-	// Category is the category of the aggregate's streams.
-	Category string
-	// Commands decides a command, by the full name of its type. The bytes are
-	// a verified FlatBuffer of that type.
-	Commands map[string]func(state *S, command []byte, out *Decision[S]) error
-	// Evolve applies an event to the state. It fails for an event that is not
-	// one of the aggregate's.
-	Evolve func(state *S, e event.Event) error
-}
-
 // Handler handles the commands of one kind of aggregate. It is safe for
 // concurrent use; commands on one aggregate take turns.
 type Handler[S any] struct {
 	log   event.Log
 	def   Definition[S]
 	opts  Options
-	turns turns[S]
+	slots *slots[S]
+	stats counters
 }
 
 // Receipt says what became of a command that was accepted.
@@ -53,10 +42,8 @@ func New[S any](log event.Log, def Definition[S], opts Options) *Handler[S] {
 	if def.Category == "" || strings.Contains(def.Category, "-") {
 		panic(fmt.Sprintf("aggregate: %q can't be a stream category: it must not be empty nor contain '-'", def.Category))
 	}
-	if opts.MaxAttempts <= 0 {
-		opts.MaxAttempts = defaultAttempts
-	}
-	return &Handler[S]{log: log, def: def, opts: opts}
+	opts = opts.withDefaults()
+	return &Handler[S]{log: log, def: def, opts: opts, slots: newSlots[S](opts.CacheBytes)}
 }
 
 // Category is the category of the aggregate's streams.
@@ -65,14 +52,37 @@ func (h *Handler[S]) Category() string { return h.def.Category }
 // Commands lists the full type names of the commands, sorted.
 func (h *Handler[S]) Commands() []string { return slices.Sorted(maps.Keys(h.def.Commands)) }
 
-// Load returns an aggregate's state and version; a new aggregate has the zero
-// state and version 0.
+// errNoID refuses what would be the stream of a category.
+var errNoID = &event.ArgumentError{Argument: "id", Message: "an aggregate's id must not be empty"}
+
+// Load returns an aggregate's state and version as of now; a new aggregate has
+// the zero state and version 0. The state is the caller's own.
 func (h *Handler[S]) Load(ctx context.Context, id string) (*S, uint64, error) {
-	var f folded[S]
-	if err := h.fold(ctx, id, &f); err != nil {
-		return nil, 0, err
+	if id == "" {
+		return nil, 0, errNoID
 	}
-	return &f.state, f.version, nil
+	l := &loader[S]{ctx: ctx, handler: h, of: h.named(id)}
+	if err := h.guard(ctx, l); err != nil {
+		return nil, 0, h.explain(err, l.of, "")
+	}
+	return &l.state, l.version, nil
+}
+
+// loader is one call of Load.
+type loader[S any] struct {
+	ctx     context.Context
+	handler *Handler[S]
+	of      slotted
+	state   S
+	version uint64
+}
+
+func (l *loader[S]) run() error {
+	f, _, err := l.handler.load(l.ctx, l.of, true)
+	if err == nil {
+		l.state, l.version = l.handler.def.clone(&f.state), f.version
+	}
+	return err
 }
 
 // Handle decides a command and stores its events, all or none. command is the
@@ -80,129 +90,102 @@ func (h *Handler[S]) Load(ctx context.Context, id string) (*S, uint64, error) {
 // must have been verified.
 //
 // It fails with the decider's own error (a [*RejectedError] where the aggregate
-// refuses), an [event.ConflictError] when Expect does not hold or other writers
-// were faster MaxAttempts times, an [event.KeyReusedError], or an error of the
-// log. Nothing is stored then, unless the error is [event.ErrOutcomeUnknown].
+// refuses), a [*PanicError], an [event.ConflictError] when Expect does not hold
+// or other writers were faster MaxAttempts times, an [event.KeyReusedError], or
+// an error of the log. Nothing is stored then, unless the error is
+// [event.ErrOutcomeUnknown].
+//
+// It returns soon after the context has ended, also when the decider does not:
+// such a decider goes on in the background on what was its own, and nothing that
+// it decides is stored. Go can't stop it; see [Options.MaxAbandoned].
 func (h *Handler[S]) Handle(ctx context.Context, id, command string, data []byte, opts ...Option) (Receipt, error) {
-	var c call
-	for _, o := range opts {
-		o(&c)
+	r := &request{one: [1]Command{{Type: command, Data: data}}}
+	r.commands = r.one[:]
+	return h.handle(ctx, id, r, opts)
+}
+
+// HandleAll decides several commands for one aggregate, each on the state that
+// those before it lead to, and stores the events of all in one append. When one
+// is not accepted, nothing is stored, and the error is a [*BatchError] around
+// what [Handler.Handle] would return.
+func (h *Handler[S]) HandleAll(ctx context.Context, id string, commands []Command, opts ...Option) (Receipt, error) {
+	if len(commands) == 0 {
+		return Receipt{}, &event.ArgumentError{Argument: "commands", Message: "there must be at least one"}
 	}
-	decide, ok := h.def.Commands[command]
-	if !ok {
-		return Receipt{}, &event.UnknownError{Kind: "command", Name: command}
+	return h.handle(ctx, id, &request{commands: slices.Clone(commands)}, opts)
+}
+
+func (h *Handler[S]) handle(ctx context.Context, id string, r *request, opts []Option) (Receipt, error) {
+	if err := h.accept(ctx, id, r, opts); err != nil {
+		return Receipt{}, err
+	}
+	own, err := h.slots.take(ctx, h.def.Category, id)
+	if err != nil {
+		return Receipt{}, err
+	}
+	defer h.slots.give(own)
+	r.slotted = own.slotted
+	if receipt, found, err := h.repeated(ctx, r); found || err != nil {
+		return receipt, err
+	}
+	receipt, err := h.settle(ctx, r)
+	if err == nil && receipt.Count > 0 && !receipt.Repeated {
+		return receipt, nil
+	}
+	// The same command may have been stored meanwhile, by another handler:
+	// then that is the answer, whatever was decided on what it left.
+	if first, found, again := h.repeated(ctx, r); found {
+		return first, again
+	}
+	return receipt, err
+}
+
+// accept checks what can be checked without the log.
+func (h *Handler[S]) accept(ctx context.Context, id string, r *request, opts []Option) error {
+	r.cause(ctx)
+	for _, o := range opts {
+		o(&r.call)
+	}
+	for i := range r.commands {
+		if h.def.Commands[r.commands[i].Type] == nil {
+			return &event.UnknownError{Kind: "command", Name: r.commands[i].Type}
+		}
 	}
 	if id == "" {
-		return Receipt{}, &event.ArgumentError{Argument: "id", Message: "an aggregate's id must not be empty"}
+		return errNoID
 	}
-	turn, err := h.turns.take(ctx, id)
-	if err != nil {
-		return Receipt{}, err
-	}
-	defer h.turns.give(turn)
-	if receipt, found, err := h.repeated(ctx, id, c.key, command, data); found || err != nil {
-		return receipt, err
-	}
-	for attempts := 1; ; attempts++ {
-		receipt, err := h.attempt(ctx, turn, c, command, data, decide)
-		if errors.Is(err, event.ErrConflict) && !c.expects && attempts < h.opts.MaxAttempts {
-			continue
-		}
-		if err == nil && receipt.Count > 0 && !receipt.Repeated {
-			return receipt, nil
-		}
-		// The same command may have been stored meanwhile, by another handler:
-		// then that is the answer, whatever was decided on what it left.
-		if first, found, again := h.repeated(ctx, id, c.key, command, data); found {
-			return first, again
-		}
-		return receipt, err
-	}
+	return r.validate()
 }
 
-func (h *Handler[S]) attempt(ctx context.Context, turn *turn[S], c call, command string, data []byte, decide func(*S, []byte, *Decision[S]) error) (Receipt, error) {
-	a := &attempt[S]{ctx: ctx, handler: h}
-	if err := h.fold(ctx, turn.id, &turn.folded); err != nil {
-		turn.folded = folded[S]{}
-		return Receipt{}, err
-	}
-	own := a.decision(turn.id, turn.folded)
-	if c.expects && own.version != c.expected {
-		return Receipt{}, &event.ConflictError{
-			Condition: event.StreamAt{Stream: own.stream, Version: c.expected},
-			Actual:    own.version,
+// settle attempts until there is an answer. What the cache has is good enough
+// for events, since their append is conditional, but not to say no: an answer
+// without events is given only on states that were read for it.
+func (h *Handler[S]) settle(ctx context.Context, r *request) (Receipt, error) {
+	fresh := false
+	for attempts := 1; ; {
+		a := &attempt[S]{ctx: ctx, handler: h, request: r, fresh: fresh}
+		err := h.guard(ctx, a)
+		if wasAbandoned(err) {
+			return Receipt{}, err // and a is the decider's
 		}
-	}
-	if err := decide(own.state, data, own); err != nil {
-		return Receipt{}, err
-	}
-	if len(a.events) == 0 {
-		return Receipt{Position: a.head, Version: own.version}, nil
-	}
-	if c.key != "" {
-		markCommand(&a.events[0], fingerprint(command, turn.id, data))
-	}
-	receipt, err := h.log.Append(ctx, event.Append{
-		Stream:     own.stream,
-		Events:     a.events,
-		Conditions: a.conditions(),
-		Key:        c.key,
-	})
-	if err != nil {
-		return Receipt{}, err
-	}
-	if receipt.Repeated {
-		first, _, err := h.receiptOf(ctx, own.stream, receipt)
-		return first, err
-	}
-	return Receipt{Position: receipt.Last, Version: own.version + own.emitted, Count: len(a.events)}, nil
-}
-
-// folded is an aggregate as far as its stream was read.
-type folded[S any] struct {
-	state   S
-	version uint64
-	after   uint64 // the last position examined
-	head    uint64 // of the log, when it was read
-}
-
-// fold brings an aggregate up to its stream's end. After an error it is
-// somewhere in between.
-func (h *Handler[S]) fold(ctx context.Context, id string, to *folded[S]) error {
-	selection := event.Selection{Stream: h.stream(id)}
-	for {
-		selection.After = to.after
-		page, err := h.log.ReadPage(ctx, selection, event.PageOptions{})
-		if err != nil {
-			return fmt.Errorf("load %s: %w", selection.Stream, err)
-		}
-		for e, err := range page.Events() {
-			if err != nil {
-				return fmt.Errorf("load %s: %w", selection.Stream, err)
+		switch {
+		case err == nil && len(a.events) > 0:
+			var receipt Receipt
+			if receipt, err = a.append(); !errors.Is(err, event.ErrConflict) {
+				return receipt, err
 			}
-			if err := h.evolve(&to.state, e); err != nil {
-				return fmt.Errorf("load %s: %v: %w", selection.Stream, e, err)
+			h.stats.conflicts.Add(1)
+		case a.unchecked:
+		case err != nil:
+			return Receipt{}, h.explain(err, r.slotted, r.commands[0].Type)
+		default:
+			return Receipt{Position: a.head, Version: a.own.base.version}, nil
+		}
+		if !a.unchecked {
+			if attempts++; r.expects || attempts > h.opts.MaxAttempts {
+				return Receipt{}, err
 			}
-			to.version = e.Version()
 		}
-		to.after, to.head = page.Last, page.Head
-		if !page.More {
-			return nil
-		}
+		fresh = true
 	}
 }
-
-// evolve folds a stored event into the state, as what it is read as today.
-func (h *Handler[S]) evolve(state *S, stored event.Event) error {
-	for e, err := range h.opts.Upcasters.Events(stored) {
-		if err != nil {
-			return err
-		}
-		if err := h.def.Evolve(state, e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (h *Handler[S]) stream(id string) string { return event.StreamName(h.def.Category, id) }

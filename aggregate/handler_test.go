@@ -404,7 +404,7 @@ func TestBadCommands(t *testing.T) {
 func TestForeignEventInStream(t *testing.T) {
 	t.Parallel()
 	log := newLog(t)
-	def := aggregate.Definition[int]{Category: "account", Evolve: func(*int, event.Event) error { return errors.New("not mine") }}
+	def := aggregate.Definition[int]{Category: "account", Evolve: func(*int, string, []byte) error { return errors.New("not mine") }}
 	must(t)(newBank(log).Open(t.Context(), "1", "ada"))
 	_, _, err := aggregate.New(log, def, aggregate.Options{}).Load(t.Context(), "1")
 	if err == nil || fmt.Sprint(err) != "load account-1: bank.account.Opened at position 1 (account-1 version 1): not mine" {

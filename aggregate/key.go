@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -15,13 +16,20 @@ import (
 const commandMetadata = "es.command"
 
 // fingerprint identifies a command: the first half of the sha-256 over type,
-// aggregate and bytes, in hexadecimal.
-func fingerprint(command, id string, data []byte) string {
+// aggregate and bytes, in hexadecimal. Several commands are preceded by their
+// number, and each by the length of its bytes.
+func (r *request) fingerprint() string {
 	hash := sha256.New()
-	for _, part := range []string{command, "\x00", id, "\x00"} {
-		hash.Write([]byte(part))
+	if len(r.commands) != 1 {
+		fmt.Fprintf(hash, "%d\x00", len(r.commands))
 	}
-	hash.Write(data)
+	for _, c := range r.commands {
+		if len(r.commands) != 1 {
+			fmt.Fprintf(hash, "%d\x00", len(c.Data))
+		}
+		fmt.Fprintf(hash, "%s\x00%s\x00", c.Type, r.id)
+		hash.Write(c.Data)
+	}
 	return hex.EncodeToString(hash.Sum(nil)[:16])
 }
 
@@ -33,18 +41,18 @@ func markCommand(p *event.Proposed, fingerprint string) {
 // must be asked before deciding: the state has moved on, and the command might
 // now be rejected. A log that can't tell leaves it to the append, which then
 // compares the decided events instead of the commands.
-func (h *Handler[S]) repeated(ctx context.Context, id, key, command string, data []byte) (Receipt, bool, error) {
+func (h *Handler[S]) repeated(ctx context.Context, r *request) (Receipt, bool, error) {
 	keys, ok := h.log.(event.KeyReader)
-	if !ok || key == "" {
+	if !ok || r.key == "" {
 		return Receipt{}, false, nil
 	}
-	first, found, err := keys.AppendByKey(ctx, key)
+	first, found, err := keys.AppendByKey(ctx, r.key)
 	if !found || err != nil {
 		return Receipt{}, false, err
 	}
-	receipt, by, err := h.receiptOf(ctx, h.stream(id), first)
-	if err == nil && by != fingerprint(command, id, data) {
-		err = &event.KeyReusedError{Key: key, Position: first.First}
+	receipt, by, err := h.receiptOf(ctx, r.stream, first)
+	if err == nil && by != r.fingerprint() {
+		err = &event.KeyReusedError{Key: r.key, Position: first.First}
 	}
 	if err != nil {
 		return Receipt{}, true, err

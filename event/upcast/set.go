@@ -143,6 +143,21 @@ func (s *Set) find(typ string, schema uint64) *rule {
 	return s.rules[key{typ, 0}]
 }
 
+// Applies reports whether events of the type, written with that schema, are read
+// as something else. Schema 0 stands for one that is not known: then a rule for
+// any version of the type counts.
+func (s *Set) Applies(typ string, schema uint64) bool {
+	if s == nil || schema != 0 {
+		return s.find(typ, schema) != nil
+	}
+	for k := range s.rules {
+		if k.typ == typ {
+			return true
+		}
+	}
+	return false
+}
+
 // MayBecome reports whether one of the types that [Set.Events] may yield for an
 // event is wanted: its own, when no rule is for it.
 func (s *Set) MayBecome(e event.Event, wanted func(typ string) bool) bool {

@@ -66,7 +66,7 @@ func (e *emitter) declareDecider(a *aggregate) {
 		"The methods must be pure functions of their arguments: a command is decided again when another writer was faster. "+
 		"A Decide method refuses with [aggregate.Reject] and must not change the state; "+
 		"an Evolve method must accept every event that was ever stored. "+
-		"The state outlives the bytes it was folded from; a string that it takes from an event keeps those in memory.",
+		"The state may keep strings and bytes of an event: what they are part of never changes.",
 		a.prefix, article(a.state.Aggregate))
 	e.p("type %sDecider interface {", a.prefix)
 	for _, t := range a.commands {
@@ -83,11 +83,9 @@ func (e *emitter) declareDecider(a *aggregate) {
 
 func (e *emitter) declareHandler(a *aggregate) {
 	state := base(a.state.Name)
-	e.doc(nil, "%sHandler handles the aggregate's commands, with one method for each. It is safe for concurrent use.", a.prefix)
-	e.p("type %sHandler struct{ *aggregate.Handler[%s] }\n", a.prefix, state)
-	e.doc(nil, "New%sHandler returns a handler that decides by d and stores in log.", a.prefix)
-	e.p("func New%sHandler(log event.Log, d %sDecider, o aggregate.Options) *%sHandler {", a.prefix, a.prefix, a.prefix)
-	e.p("return &%sHandler{aggregate.New(log, aggregate.Definition[%s]{", a.prefix, state)
+	e.doc(nil, "Define%s returns what makes %s behave by d, for a handler, or for tests with package aggregatetest.", a.prefix, article(a.state.Aggregate))
+	e.p("func Define%s(d %sDecider) aggregate.Definition[%s] {", a.prefix, a.prefix, state)
+	e.p("return aggregate.Definition[%s]{", state)
 	e.p("Category: %sCategory,", a.prefix)
 	e.p("Commands: map[string]func(*%s, []byte, *aggregate.Decision[%s]) error{", state, state)
 	for _, t := range a.commands {
@@ -97,20 +95,31 @@ func (e *emitter) declareHandler(a *aggregate) {
 		e.p("},")
 	}
 	e.p("},")
-	e.p("Evolve: func(s *%s, ev event.Event) error {", state)
+	e.p("Evolve: func(s *%s, typ string, data []byte) error {", state)
 	if len(a.events) > 0 {
-		e.p("switch ev.Type() {")
+		e.p("switch typ {")
 		for _, t := range a.events {
 			name := base(t.Name)
 			e.p("case %sType:", name)
-			e.p("d.Evolve%s(s, root%s(ev.Data()))", name, name)
+			e.p("d.Evolve%s(s, root%s(data))", name, name)
 			e.p("return nil")
 		}
 		e.p("}")
 	}
-	e.p("return &event.UnknownError{Kind: \"event\", Name: ev.Type()}")
+	e.p("return &event.UnknownError{Kind: \"event\", Name: typ}")
 	e.p("},")
-	e.p("}, o)}")
+	if e.shares(a.state, nil) {
+		e.p("Copy: copy%s,", state)
+	}
+	e.p("Pack: pack%s, Unpack: unpack%s,", state, state)
+	e.p("Schema: Schema, Fingerprint: fingerprint,")
+	e.p("}")
+	e.p("}\n")
+	e.doc(nil, "%sHandler handles the aggregate's commands, with one method for each. It is safe for concurrent use.", a.prefix)
+	e.p("type %sHandler struct{ *aggregate.Handler[%s] }\n", a.prefix, state)
+	e.doc(nil, "New%sHandler returns a handler that decides by d and stores in log.", a.prefix)
+	e.p("func New%sHandler(log event.Log, d %sDecider, o aggregate.Options) *%sHandler {", a.prefix, a.prefix, a.prefix)
+	e.p("return &%sHandler{aggregate.New(log, Define%s(d), o)}", a.prefix, a.prefix)
 	e.p("}\n")
 	for _, t := range a.commands {
 		name := base(t.Name)

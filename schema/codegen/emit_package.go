@@ -19,6 +19,9 @@ func (u *unit) emitPackage() ([]byte, error) {
 		e.declareState(a)
 	}
 	built := slices.Concat(u.parts, u.events, u.commands)
+	for _, a := range u.aggregates {
+		built = append(built, a.state)
+	}
 	e.declareEnums()
 	e.declareStructs()
 	e.declareUnions(built)
@@ -38,7 +41,9 @@ func (u *unit) emitPackage() ([]byte, error) {
 	e.structWriters(built)
 	e.vectorWriters(built)
 	e.nestedWriters(built)
+	e.stateParts()
 	for _, a := range u.aggregates {
+		e.declarePacking(a)
 		e.declareDecision(a)
 		e.declareDecider(a)
 		e.declareHandler(a)
@@ -52,7 +57,7 @@ func (u *unit) emitPackage() ([]byte, error) {
 		u.name, u.namespace, u.file)
 	return e.goFile(doc, map[string]string{
 		"embed":   "_",
-		"context": "", "iter": "", "sync": "",
+		"context": "", "iter": "", "slices": "", "sync": "",
 		"github.com/google/flatbuffers/go":              "flatbuffers",
 		"github.com/verbatim-es/verbatim/aggregate":     "",
 		"github.com/verbatim-es/verbatim/event":         "",
@@ -145,6 +150,10 @@ func (e *emitter) declareCommand(t *schema.Table) {
 	e.p("func New%s(%s) []byte {", name, e.signature(t))
 	e.p("b := flat.Get()")
 	e.p("return flat.Finish(b, write%s(b%s))", name, prefixed(arguments(t)))
+	e.p("}\n")
+	e.doc(nil, "%sCommand returns the command for a handler's HandleAll, or for tests.", name)
+	e.p("func %sCommand(%s) aggregate.Command {", name, e.signature(t))
+	e.p("return aggregate.Command{Type: %sType, Data: New%s(%s)}", name, name, arguments(t))
 	e.p("}\n")
 	e.writeFunction(t)
 }

@@ -236,7 +236,7 @@ func (l *linter) packageNames() {
 	views := &scope{what: "package " + base(l.namespace) + "view"}
 	typed.declare("", "Schema", "the generated Schema", 0)
 	for _, prefix := range l.aggregatePrefixes() {
-		for _, name := range []string{prefix + "Category", prefix + "Decision", prefix + "Decider", prefix + "Handler", "New" + prefix + "Handler"} {
+		for _, name := range []string{prefix + "Category", prefix + "Decision", prefix + "Decider", prefix + "Handler", "New" + prefix + "Handler", "Define" + prefix} {
 			typed.declare("", name, "the generated "+name, 0)
 		}
 	}
@@ -268,7 +268,7 @@ func (l *linter) packageNames() {
 				l.report(d.line, fmt.Sprintf("event %s would hide the method %s of Decision", d.name, d.name), "rename it")
 			}
 		case role == "a command":
-			add(typed, d.name, d.name+"Type", "New"+d.name, d.name+"Fields")
+			add(typed, d.name, d.name+"Type", "New"+d.name, d.name+"Fields", d.name+"Command")
 			if reservedCommands[d.name] {
 				l.report(d.line, fmt.Sprintf("command %s would hide the method %s of Handler", d.name, d.name), "rename it")
 			}
@@ -317,8 +317,8 @@ func (l *linter) lowNames(d *decl, add func(...string)) {
 // The methods that the generated Decision and Handler have from package
 // aggregate, and that a method for an event or a command would hide.
 var (
-	reservedEvents   = map[string]bool{"ID": true, "Version": true, "Emit": true, "Other": true}
-	reservedCommands = map[string]bool{"Handle": true, "Load": true, "Category": true, "Commands": true}
+	reservedEvents   = map[string]bool{"ID": true, "Version": true, "Emit": true, "Other": true, "Query": true, "Any": true}
+	reservedCommands = map[string]bool{"Handle": true, "HandleAll": true, "Load": true, "Stats": true, "Category": true, "Commands": true}
 )
 
 // roleOf names what a table is for; "" for a plain part.

@@ -360,6 +360,11 @@ func NewOpen(owner string) []byte {
 	return flat.Finish(b, writeOpen(b, owner))
 }
 
+// OpenCommand returns the command for a handler's HandleAll, or for tests.
+func OpenCommand(owner string) aggregate.Command {
+	return aggregate.Command{Type: OpenType, Data: NewOpen(owner)}
+}
+
 func writeOpen(b *flatbuffers.Builder, owner string) flatbuffers.UOffsetT {
 	off0 := b.CreateString(owner)
 	fb.OpenStart(b)
@@ -394,6 +399,11 @@ type CreditFields struct {
 func NewCredit(f CreditFields) []byte {
 	b := flat.Get()
 	return flat.Finish(b, writeCredit(b, f))
+}
+
+// CreditCommand returns the command for a handler's HandleAll, or for tests.
+func CreditCommand(f CreditFields) aggregate.Command {
+	return aggregate.Command{Type: CreditType, Data: NewCredit(f)}
 }
 
 func writeCredit(b *flatbuffers.Builder, f CreditFields) flatbuffers.UOffsetT {
@@ -432,6 +442,11 @@ func NewDebit(f DebitFields) []byte {
 	return flat.Finish(b, writeDebit(b, f))
 }
 
+// DebitCommand returns the command for a handler's HandleAll, or for tests.
+func DebitCommand(f DebitFields) aggregate.Command {
+	return aggregate.Command{Type: DebitType, Data: NewDebit(f)}
+}
+
 func writeDebit(b *flatbuffers.Builder, f DebitFields) flatbuffers.UOffsetT {
 	fb.DebitStart(b)
 	fb.DebitAddAmount(b, f.Amount)
@@ -452,6 +467,11 @@ func rootClose(data []byte) (v Close) {
 func NewClose() []byte {
 	b := flat.Get()
 	return flat.Finish(b, writeClose(b))
+}
+
+// CloseCommand returns the command for a handler's HandleAll, or for tests.
+func CloseCommand() aggregate.Command {
+	return aggregate.Command{Type: CloseType, Data: NewClose()}
 }
 
 func writeClose(b *flatbuffers.Builder) flatbuffers.UOffsetT {
@@ -485,6 +505,11 @@ type TransferFields struct {
 func NewTransfer(to string, f TransferFields) []byte {
 	b := flat.Get()
 	return flat.Finish(b, writeTransfer(b, to, f))
+}
+
+// TransferCommand returns the command for a handler's HandleAll, or for tests.
+func TransferCommand(to string, f TransferFields) aggregate.Command {
+	return aggregate.Command{Type: TransferType, Data: NewTransfer(to, f)}
 }
 
 func writeTransfer(b *flatbuffers.Builder, to string, f TransferFields) flatbuffers.UOffsetT {
@@ -535,6 +560,59 @@ func (r BalanceRow) Owner() string { return flat.String(r.t.Owner()) }
 // Balance reads in place.
 func (r BalanceRow) Balance() int64 { return r.t.Balance() }
 
+func packAccount(s *Account) []byte {
+	b := flat.Get()
+	return flat.Finish(b, writeAccount(b, s))
+}
+
+func writeAccount(b *flatbuffers.Builder, v *Account) flatbuffers.UOffsetT {
+	var off0 flatbuffers.UOffsetT
+	if v.Owner != "" {
+		off0 = b.CreateString(v.Owner)
+	}
+	fb.AccountStart(b)
+	fb.AccountAddBalance(b, v.Balance)
+	fb.AccountAddOwner(b, off0)
+	fb.AccountAddClosed(b, v.Closed)
+	return fb.AccountEnd(b)
+}
+
+var planAccount = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "bank.account.Account") })
+
+func unpackAccount(data []byte) (Account, error) {
+	plan, err := planAccount()
+	if err == nil {
+		err = plan.Verify(data)
+	}
+	if err != nil {
+		return Account{}, err
+	}
+	var r packedAccount
+	r.t.Init(data, flatbuffers.GetUOffsetT(data))
+	return plainAccount(r), nil
+}
+
+// packedAccount is a packed Account, read in place.
+type packedAccount struct{ t fb.Account }
+
+// Owner aliases the packed state; "" where it is absent.
+func (r packedAccount) Owner() string { return flat.String(r.t.Owner()) }
+
+// Balance reads in place.
+//
+// In the smallest unit of money.
+func (r packedAccount) Balance() int64 { return r.t.Balance() }
+
+// Closed reads in place.
+func (r packedAccount) Closed() bool { return r.t.Closed() }
+
+func plainAccount(r packedAccount) (v Account) {
+	v.Owner = r.Owner()
+	v.Balance = r.Balance()
+	v.Closed = r.Closed()
+	return v
+}
+
 // Decision takes the events that a command leads to. It is valid while the
 // Decider's method runs.
 type Decision struct{ *aggregate.Decision[Account] }
@@ -584,9 +662,8 @@ func (d *Decision) Other(id string) (*Account, *Decision, error) {
 // what an event changes. The methods must be pure functions of their arguments:
 // a command is decided again when another writer was faster. A Decide method
 // refuses with [aggregate.Reject] and must not change the state; an Evolve
-// method must accept every event that was ever stored. The state outlives the
-// bytes it was folded from; a string that it takes from an event keeps those in
-// memory.
+// method must accept every event that was ever stored. The state may keep
+// strings and bytes of an event: what they are part of never changes.
 type Decider interface {
 	DecideOpen(s *Account, c Open, out *Decision) error
 	DecideCredit(s *Account, c Credit, out *Decision) error
@@ -602,13 +679,10 @@ type Decider interface {
 	EvolveReceived(s *Account, e Received)
 }
 
-// Handler handles the aggregate's commands, with one method for each. It is
-// safe for concurrent use.
-type Handler struct{ *aggregate.Handler[Account] }
-
-// NewHandler returns a handler that decides by d and stores in log.
-func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
-	return &Handler{aggregate.New(log, aggregate.Definition[Account]{
+// Define returns what makes an account behave by d, for a handler, or for tests
+// with package aggregatetest.
+func Define(d Decider) aggregate.Definition[Account] {
+	return aggregate.Definition[Account]{
 		Category: Category,
 		Commands: map[string]func(*Account, []byte, *aggregate.Decision[Account]) error{
 			OpenType: func(s *Account, data []byte, out *aggregate.Decision[Account]) error {
@@ -627,30 +701,41 @@ func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
 				return d.DecideTransfer(s, rootTransfer(data), &Decision{out})
 			},
 		},
-		Evolve: func(s *Account, ev event.Event) error {
-			switch ev.Type() {
+		Evolve: func(s *Account, typ string, data []byte) error {
+			switch typ {
 			case OpenedType:
-				d.EvolveOpened(s, rootOpened(ev.Data()))
+				d.EvolveOpened(s, rootOpened(data))
 				return nil
 			case CreditedType:
-				d.EvolveCredited(s, rootCredited(ev.Data()))
+				d.EvolveCredited(s, rootCredited(data))
 				return nil
 			case DebitedType:
-				d.EvolveDebited(s, rootDebited(ev.Data()))
+				d.EvolveDebited(s, rootDebited(data))
 				return nil
 			case ClosedType:
-				d.EvolveClosed(s, rootClosed(ev.Data()))
+				d.EvolveClosed(s, rootClosed(data))
 				return nil
 			case SentType:
-				d.EvolveSent(s, rootSent(ev.Data()))
+				d.EvolveSent(s, rootSent(data))
 				return nil
 			case ReceivedType:
-				d.EvolveReceived(s, rootReceived(ev.Data()))
+				d.EvolveReceived(s, rootReceived(data))
 				return nil
 			}
-			return &event.UnknownError{Kind: "event", Name: ev.Type()}
+			return &event.UnknownError{Kind: "event", Name: typ}
 		},
-	}, o)}
+		Pack: packAccount, Unpack: unpackAccount,
+		Schema: Schema, Fingerprint: fingerprint,
+	}
+}
+
+// Handler handles the aggregate's commands, with one method for each. It is
+// safe for concurrent use.
+type Handler struct{ *aggregate.Handler[Account] }
+
+// NewHandler returns a handler that decides by d and stores in log.
+func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
+	return &Handler{aggregate.New(log, Define(d), o)}
 }
 
 // Open handles an Open for the account of that id. See

@@ -14,6 +14,7 @@ import (
 	"context"
 	_ "embed"
 	"iter"
+	"sync"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -21,6 +22,7 @@ import (
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/codegen/testdata/features/ledger/internal/fb"
 	"github.com/verbatim-es/verbatim/schema/flat"
+	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
 // This line fails to compile where this file and the module's version do not
@@ -615,6 +617,11 @@ func NewIssue(f IssueFields) []byte {
 	return flat.Finish(b, writeIssue(b, f))
 }
 
+// IssueCommand returns the command for a handler's HandleAll, or for tests.
+func IssueCommand(f IssueFields) aggregate.Command {
+	return aggregate.Command{Type: IssueType, Data: NewIssue(f)}
+}
+
 func writeIssue(b *flatbuffers.Builder, f IssueFields) flatbuffers.UOffsetT {
 	fb.IssueStart(b)
 	fb.IssueAddTotal(b, f.Total)
@@ -679,6 +686,11 @@ func NewPay(f PayFields) []byte {
 	return flat.Finish(b, writePay(b, f))
 }
 
+// PayCommand returns the command for a handler's HandleAll, or for tests.
+func PayCommand(f PayFields) aggregate.Command {
+	return aggregate.Command{Type: PayType, Data: NewPay(f)}
+}
+
 func writePay(b *flatbuffers.Builder, f PayFields) flatbuffers.UOffsetT {
 	kind1, off1 := writePayment(b, f.Payment)
 	fb.PayStart(b)
@@ -708,6 +720,11 @@ type FillFields struct {
 func NewFill(f FillFields) []byte {
 	b := flat.Get()
 	return flat.Finish(b, writeFill(b, f))
+}
+
+// FillCommand returns the command for a handler's HandleAll, or for tests.
+func FillCommand(f FillFields) aggregate.Command {
+	return aggregate.Command{Type: FillType, Data: NewFill(f)}
 }
 
 func writeFill(b *flatbuffers.Builder, f FillFields) flatbuffers.UOffsetT {
@@ -745,6 +762,181 @@ func nestedCard(b *flatbuffers.Builder, v *Card) flatbuffers.UOffsetT {
 	return flat.Nested(b, inner, writeCard(inner, v))
 }
 
+func plainCard(r CardRef) (v Card) {
+	v.Number = r.Number()
+	v.Expires = r.Expires()
+	return v
+}
+
+func plainCash(r CashRef) (v Cash) {
+	v.Currency = r.Currency()
+	return v
+}
+
+func plainSplit(r SplitRef) (v Split) {
+	switch r.FirstKind() {
+	case PaymentKindCard:
+		if ref, ok := r.FirstCard(); ok {
+			x := plainCard(ref)
+			v.First = &x
+		}
+	case PaymentKindCash:
+		if ref, ok := r.FirstCash(); ok {
+			x := plainCash(ref)
+			v.First = &x
+		}
+	case PaymentKindSplit:
+		if ref, ok := r.FirstSplit(); ok {
+			x := plainSplit(ref)
+			v.First = &x
+		}
+	}
+	switch r.SecondKind() {
+	case PaymentKindCard:
+		if ref, ok := r.SecondCard(); ok {
+			x := plainCard(ref)
+			v.Second = &x
+		}
+	case PaymentKindCash:
+		if ref, ok := r.SecondCash(); ok {
+			x := plainCash(ref)
+			v.Second = &x
+		}
+	case PaymentKindSplit:
+		if ref, ok := r.SecondSplit(); ok {
+			x := plainSplit(ref)
+			v.Second = &x
+		}
+	}
+	return v
+}
+
+func copySplit(v *Split) Split {
+	c := *v
+	c.First = copyPayment(v.First)
+	c.Second = copyPayment(v.Second)
+	return c
+}
+
+func copyPayment(v Payment) Payment {
+	switch v := v.(type) {
+	case *Card:
+		if v != nil {
+			c := *v
+			return &c
+		}
+	case *Cash:
+		if v != nil {
+			c := *v
+			return &c
+		}
+	case *Split:
+		if v != nil {
+			c := copySplit(v)
+			return &c
+		}
+	}
+	return nil
+}
+
+func packInvoice(s *Invoice) []byte {
+	b := flat.Get()
+	return flat.Finish(b, writeInvoice(b, s))
+}
+
+func writeInvoice(b *flatbuffers.Builder, v *Invoice) flatbuffers.UOffsetT {
+	kind2, off2 := writePayment(b, v.Paid)
+	fb.InvoiceStart(b)
+	fb.InvoiceAddTotal(b, v.Total)
+	fb.InvoiceAddPaidType(b, kind2)
+	fb.InvoiceAddPaid(b, off2)
+	return fb.InvoiceEnd(b)
+}
+
+var planInvoice = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "shop.ledger.Invoice") })
+
+func unpackInvoice(data []byte) (Invoice, error) {
+	plan, err := planInvoice()
+	if err == nil {
+		err = plan.Verify(data)
+	}
+	if err != nil {
+		return Invoice{}, err
+	}
+	var r packedInvoice
+	r.t.Init(data, flatbuffers.GetUOffsetT(data))
+	return plainInvoice(r), nil
+}
+
+// packedInvoice is a packed Invoice, read in place.
+type packedInvoice struct{ t fb.Invoice }
+
+// Total reads in place.
+func (r packedInvoice) Total() int64 { return r.t.Total() }
+
+// PaidKind tells which member Paid is.
+func (r packedInvoice) PaidKind() PaymentKind { return PaymentKind(r.t.PaidType()) }
+
+// PaidCard is read in place, and false where Paid is another member or none.
+//
+// Any card.
+func (r packedInvoice) PaidCard() (v CardRef, ok bool) {
+	var table flatbuffers.Table
+	if r.t.PaidType() != fb.PaymentCard || !r.t.Paid(&table) {
+		return v, false
+	}
+	v.t.Init(table.Bytes, table.Pos)
+	return v, true
+}
+
+// PaidCash is read in place, and false where Paid is another member or none.
+func (r packedInvoice) PaidCash() (v CashRef, ok bool) {
+	var table flatbuffers.Table
+	if r.t.PaidType() != fb.PaymentCash || !r.t.Paid(&table) {
+		return v, false
+	}
+	v.t.Init(table.Bytes, table.Pos)
+	return v, true
+}
+
+// PaidSplit is read in place, and false where Paid is another member or none.
+func (r packedInvoice) PaidSplit() (v SplitRef, ok bool) {
+	var table flatbuffers.Table
+	if r.t.PaidType() != fb.Paymentsplit || !r.t.Paid(&table) {
+		return v, false
+	}
+	v.t.Init(table.Bytes, table.Pos)
+	return v, true
+}
+
+func plainInvoice(r packedInvoice) (v Invoice) {
+	v.Total = r.Total()
+	switch r.PaidKind() {
+	case PaymentKindCard:
+		if ref, ok := r.PaidCard(); ok {
+			x := plainCard(ref)
+			v.Paid = &x
+		}
+	case PaymentKindCash:
+		if ref, ok := r.PaidCash(); ok {
+			x := plainCash(ref)
+			v.Paid = &x
+		}
+	case PaymentKindSplit:
+		if ref, ok := r.PaidSplit(); ok {
+			x := plainSplit(ref)
+			v.Paid = &x
+		}
+	}
+	return v
+}
+
+func copyInvoice(v *Invoice) Invoice {
+	c := *v
+	c.Paid = copyPayment(v.Paid)
+	return c
+}
+
 // InvoiceDecision takes the events that a command leads to. It is valid while
 // the InvoiceDecider's method runs.
 type InvoiceDecision struct{ *aggregate.Decision[Invoice] }
@@ -774,9 +966,8 @@ func (d *InvoiceDecision) Other(id string) (*Invoice, *InvoiceDecision, error) {
 // to, and what an event changes. The methods must be pure functions of their
 // arguments: a command is decided again when another writer was faster. A
 // Decide method refuses with [aggregate.Reject] and must not change the state;
-// an Evolve method must accept every event that was ever stored. The state
-// outlives the bytes it was folded from; a string that it takes from an event
-// keeps those in memory.
+// an Evolve method must accept every event that was ever stored. The state may
+// keep strings and bytes of an event: what they are part of never changes.
 type InvoiceDecider interface {
 	DecideIssue(s *Invoice, c Issue, out *InvoiceDecision) error
 	DecidePay(s *Invoice, c Pay, out *InvoiceDecision) error
@@ -785,13 +976,10 @@ type InvoiceDecider interface {
 	EvolvePaid(s *Invoice, e Paid)
 }
 
-// InvoiceHandler handles the aggregate's commands, with one method for each. It
-// is safe for concurrent use.
-type InvoiceHandler struct{ *aggregate.Handler[Invoice] }
-
-// NewInvoiceHandler returns a handler that decides by d and stores in log.
-func NewInvoiceHandler(log event.Log, d InvoiceDecider, o aggregate.Options) *InvoiceHandler {
-	return &InvoiceHandler{aggregate.New(log, aggregate.Definition[Invoice]{
+// DefineInvoice returns what makes an invoice behave by d, for a handler, or
+// for tests with package aggregatetest.
+func DefineInvoice(d InvoiceDecider) aggregate.Definition[Invoice] {
+	return aggregate.Definition[Invoice]{
 		Category: InvoiceCategory,
 		Commands: map[string]func(*Invoice, []byte, *aggregate.Decision[Invoice]) error{
 			IssueType: func(s *Invoice, data []byte, out *aggregate.Decision[Invoice]) error {
@@ -801,18 +989,30 @@ func NewInvoiceHandler(log event.Log, d InvoiceDecider, o aggregate.Options) *In
 				return d.DecidePay(s, rootPay(data), &InvoiceDecision{out})
 			},
 		},
-		Evolve: func(s *Invoice, ev event.Event) error {
-			switch ev.Type() {
+		Evolve: func(s *Invoice, typ string, data []byte) error {
+			switch typ {
 			case IssuedType:
-				d.EvolveIssued(s, rootIssued(ev.Data()))
+				d.EvolveIssued(s, rootIssued(data))
 				return nil
 			case PaidType:
-				d.EvolvePaid(s, rootPaid(ev.Data()))
+				d.EvolvePaid(s, rootPaid(data))
 				return nil
 			}
-			return &event.UnknownError{Kind: "event", Name: ev.Type()}
+			return &event.UnknownError{Kind: "event", Name: typ}
 		},
-	}, o)}
+		Copy: copyInvoice,
+		Pack: packInvoice, Unpack: unpackInvoice,
+		Schema: Schema, Fingerprint: fingerprint,
+	}
+}
+
+// InvoiceHandler handles the aggregate's commands, with one method for each. It
+// is safe for concurrent use.
+type InvoiceHandler struct{ *aggregate.Handler[Invoice] }
+
+// NewInvoiceHandler returns a handler that decides by d and stores in log.
+func NewInvoiceHandler(log event.Log, d InvoiceDecider, o aggregate.Options) *InvoiceHandler {
+	return &InvoiceHandler{aggregate.New(log, DefineInvoice(d), o)}
 }
 
 // Issue handles an Issue for the invoice of that id. See
@@ -825,6 +1025,43 @@ func (h *InvoiceHandler) Issue(ctx context.Context, id string, f IssueFields, op
 // for what it returns.
 func (h *InvoiceHandler) Pay(ctx context.Context, id string, f PayFields, opts ...aggregate.Option) (aggregate.Receipt, error) {
 	return h.Handle(ctx, id, PayType, NewPay(f), opts...)
+}
+
+func packTill(s *Till) []byte {
+	b := flat.Get()
+	return flat.Finish(b, writeTill(b, s))
+}
+
+func writeTill(b *flatbuffers.Builder, v *Till) flatbuffers.UOffsetT {
+	fb.TillStart(b)
+	fb.TillAddContent(b, v.Content)
+	return fb.TillEnd(b)
+}
+
+var planTill = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "shop.ledger.Till") })
+
+func unpackTill(data []byte) (Till, error) {
+	plan, err := planTill()
+	if err == nil {
+		err = plan.Verify(data)
+	}
+	if err != nil {
+		return Till{}, err
+	}
+	var r packedTill
+	r.t.Init(data, flatbuffers.GetUOffsetT(data))
+	return plainTill(r), nil
+}
+
+// packedTill is a packed Till, read in place.
+type packedTill struct{ t fb.Till }
+
+// Content reads in place.
+func (r packedTill) Content() int64 { return r.t.Content() }
+
+func plainTill(r packedTill) (v Till) {
+	v.Content = r.Content()
+	return v
 }
 
 // TillDecision takes the events that a command leads to. It is valid while the
@@ -851,13 +1088,35 @@ func (d *TillDecision) Other(id string) (*Till, *TillDecision, error) {
 // what an event changes. The methods must be pure functions of their arguments:
 // a command is decided again when another writer was faster. A Decide method
 // refuses with [aggregate.Reject] and must not change the state; an Evolve
-// method must accept every event that was ever stored. The state outlives the
-// bytes it was folded from; a string that it takes from an event keeps those in
-// memory.
+// method must accept every event that was ever stored. The state may keep
+// strings and bytes of an event: what they are part of never changes.
 type TillDecider interface {
 	DecideFill(s *Till, c Fill, out *TillDecision) error
 
 	EvolveFilled(s *Till, e Filled)
+}
+
+// DefineTill returns what makes a till behave by d, for a handler, or for tests
+// with package aggregatetest.
+func DefineTill(d TillDecider) aggregate.Definition[Till] {
+	return aggregate.Definition[Till]{
+		Category: TillCategory,
+		Commands: map[string]func(*Till, []byte, *aggregate.Decision[Till]) error{
+			FillType: func(s *Till, data []byte, out *aggregate.Decision[Till]) error {
+				return d.DecideFill(s, rootFill(data), &TillDecision{out})
+			},
+		},
+		Evolve: func(s *Till, typ string, data []byte) error {
+			switch typ {
+			case FilledType:
+				d.EvolveFilled(s, rootFilled(data))
+				return nil
+			}
+			return &event.UnknownError{Kind: "event", Name: typ}
+		},
+		Pack: packTill, Unpack: unpackTill,
+		Schema: Schema, Fingerprint: fingerprint,
+	}
 }
 
 // TillHandler handles the aggregate's commands, with one method for each. It is
@@ -866,22 +1125,7 @@ type TillHandler struct{ *aggregate.Handler[Till] }
 
 // NewTillHandler returns a handler that decides by d and stores in log.
 func NewTillHandler(log event.Log, d TillDecider, o aggregate.Options) *TillHandler {
-	return &TillHandler{aggregate.New(log, aggregate.Definition[Till]{
-		Category: TillCategory,
-		Commands: map[string]func(*Till, []byte, *aggregate.Decision[Till]) error{
-			FillType: func(s *Till, data []byte, out *aggregate.Decision[Till]) error {
-				return d.DecideFill(s, rootFill(data), &TillDecision{out})
-			},
-		},
-		Evolve: func(s *Till, ev event.Event) error {
-			switch ev.Type() {
-			case FilledType:
-				d.EvolveFilled(s, rootFilled(ev.Data()))
-				return nil
-			}
-			return &event.UnknownError{Kind: "event", Name: ev.Type()}
-		},
-	}, o)}
+	return &TillHandler{aggregate.New(log, DefineTill(d), o)}
 }
 
 // Fill handles a Fill for the till of that id. See [aggregate.Handler.Handle]

@@ -14,6 +14,7 @@ import (
 	"context"
 	_ "embed"
 	"iter"
+	"slices"
 	"sync"
 
 	flatbuffers "github.com/google/flatbuffers/go"
@@ -748,6 +749,11 @@ func NewPlace(id_ string, ctx_ string, opts_ []string, line Line, f PlaceFields)
 	return flat.Finish(b, writePlace(b, id_, ctx_, opts_, line, f))
 }
 
+// PlaceCommand returns the command for a handler's HandleAll, or for tests.
+func PlaceCommand(id_ string, ctx_ string, opts_ []string, line Line, f PlaceFields) aggregate.Command {
+	return aggregate.Command{Type: PlaceType, Data: NewPlace(id_, ctx_, opts_, line, f)}
+}
+
 func writePlace(b *flatbuffers.Builder, id_ string, ctx_ string, opts_ []string, line Line, f PlaceFields) flatbuffers.UOffsetT {
 	off0 := b.CreateString(id_)
 	off1 := b.CreateString(ctx_)
@@ -776,6 +782,11 @@ func rootCancel(data []byte) (v Cancel) {
 func NewCancel() []byte {
 	b := flat.Get()
 	return flat.Finish(b, writeCancel(b))
+}
+
+// CancelCommand returns the command for a handler's HandleAll, or for tests.
+func CancelCommand() aggregate.Command {
+	return aggregate.Command{Type: CancelType, Data: NewCancel()}
 }
 
 func writeCancel(b *flatbuffers.Builder) flatbuffers.UOffsetT {
@@ -976,6 +987,246 @@ func writePointVector(b *flatbuffers.Builder, v []Point) flatbuffers.UOffsetT {
 	return b.EndVector(len(v))
 }
 
+func plainLine(r LineRef) (v Line) {
+	v.Sku = r.Sku()
+	v.Count = r.Count()
+	if x, ok := r.Price(); ok {
+		v.Price = &x
+	}
+	if n := r.PartsLen(); n > 0 {
+		v.Parts = make([]Line, n)
+		for i := range n {
+			v.Parts[i] = plainLine(r.PartsAt(i))
+		}
+	}
+	return v
+}
+
+func copyLine(v *Line) Line {
+	c := *v
+	if v.Price != nil {
+		x := *v.Price
+		c.Price = &x
+	}
+	c.Parts = slices.Clone(v.Parts)
+	for i := range c.Parts {
+		c.Parts[i] = copyLine(&v.Parts[i])
+	}
+	return c
+}
+
+func packOrder(s *Order) []byte {
+	b := flat.Get()
+	return flat.Finish(b, writeOrder(b, s))
+}
+
+func writeOrder(b *flatbuffers.Builder, v *Order) flatbuffers.UOffsetT {
+	var off0 flatbuffers.UOffsetT
+	if len(v.Lines) > 0 {
+		off0 = writeLineVector(b, v.Lines)
+	}
+	var off4 flatbuffers.UOffsetT
+	if len(v.Notes) > 0 {
+		off4 = flat.Strings(b, v.Notes)
+	}
+	var off5 flatbuffers.UOffsetT
+	if v.First != nil {
+		off5 = writeLine(b, v.First)
+	}
+	var off6 flatbuffers.UOffsetT
+	if len(v.Blob) > 0 {
+		off6 = b.CreateByteVector(v.Blob)
+	}
+	var off7 flatbuffers.UOffsetT
+	if len(v.Weights) > 0 {
+		off7 = flat.Scalars(b, v.Weights)
+	}
+	fb.OrderStart(b)
+	if v.Total != nil {
+		fb.OrderAddTotal(b, writeMoney(b, *v.Total))
+	}
+	if v.Paid != nil {
+		fb.OrderAddPaid(b, *v.Paid)
+	}
+	fb.OrderAddLines(b, off0)
+	fb.OrderAddNotes(b, off4)
+	fb.OrderAddFirst(b, off5)
+	fb.OrderAddBlob(b, off6)
+	fb.OrderAddWeights(b, off7)
+	fb.OrderAddSpeed(b, fb.Speed(v.Speed))
+	return fb.OrderEnd(b)
+}
+
+var planOrder = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "shop.order.Order") })
+
+func unpackOrder(data []byte) (Order, error) {
+	plan, err := planOrder()
+	if err == nil {
+		err = plan.Verify(data)
+	}
+	if err != nil {
+		return Order{}, err
+	}
+	var r packedOrder
+	r.t.Init(data, flatbuffers.GetUOffsetT(data))
+	return plainOrder(r), nil
+}
+
+// packedOrder is a packed Order, read in place.
+type packedOrder struct{ t fb.Order }
+
+// LinesLen is the number of elements of Lines.
+func (r packedOrder) LinesLen() int { return r.t.LinesLength() }
+
+// LinesAt is the element at i, from 0, read in place. It panics where there is
+// none.
+func (r packedOrder) LinesAt(i int) LineRef {
+	if uint(i) >= uint(r.LinesLen()) {
+		panic("packedOrder.Lines: index out of range")
+	}
+	var v LineRef
+	r.t.Lines(&v.t, i)
+	return v
+}
+
+// Lines yields the elements in order.
+func (r packedOrder) Lines() iter.Seq[LineRef] {
+	return func(yield func(LineRef) bool) {
+		for i := range r.LinesLen() {
+			if !yield(r.LinesAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Speed reads in place.
+func (r packedOrder) Speed() Speed { return Speed(r.t.Speed()) }
+
+// Total is a copy, and false where it is absent.
+func (r packedOrder) Total() (Money, bool) {
+	var v fb.Money
+	if r.t.Total(&v) == nil {
+		return Money{}, false
+	}
+	return readMoney(&v), true
+}
+
+// Paid reads in place, and is false where it is absent.
+func (r packedOrder) Paid() (int64, bool) {
+	table := r.t.Table()
+	at := flatbuffers.UOffsetT(table.Offset(10))
+	if at == 0 {
+		return 0, false
+	}
+	return table.GetInt64(at + table.Pos), true
+}
+
+// NotesLen is the number of elements of Notes.
+func (r packedOrder) NotesLen() int { return r.t.NotesLength() }
+
+// NotesAt is the element at i, from 0; it aliases the packed state. It panics
+// where there is none.
+func (r packedOrder) NotesAt(i int) string {
+	if uint(i) >= uint(r.NotesLen()) {
+		panic("packedOrder.Notes: index out of range")
+	}
+	return flat.String(r.t.Notes(i))
+}
+
+// Notes yields the elements in order.
+func (r packedOrder) Notes() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := range r.NotesLen() {
+			if !yield(r.NotesAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+// First is read in place, and false where it is absent.
+func (r packedOrder) First() (LineRef, bool) {
+	var v LineRef
+	if r.t.First(&v.t) == nil {
+		return LineRef{}, false
+	}
+	return v, true
+}
+
+// Blob aliases the packed state.
+func (r packedOrder) Blob() []byte { return flat.Bytes(r.t.BlobBytes()) }
+
+// WeightsLen is the number of elements of Weights.
+func (r packedOrder) WeightsLen() int { return r.t.WeightsLength() }
+
+// WeightsAt is the element at i, from 0. It panics where there is none.
+func (r packedOrder) WeightsAt(i int) float64 {
+	if uint(i) >= uint(r.WeightsLen()) {
+		panic("packedOrder.Weights: index out of range")
+	}
+	return r.t.Weights(i)
+}
+
+// Weights yields the elements in order.
+func (r packedOrder) Weights() iter.Seq[float64] {
+	return func(yield func(float64) bool) {
+		for i := range r.WeightsLen() {
+			if !yield(r.WeightsAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+func plainOrder(r packedOrder) (v Order) {
+	if n := r.LinesLen(); n > 0 {
+		v.Lines = make([]Line, n)
+		for i := range n {
+			v.Lines[i] = plainLine(r.LinesAt(i))
+		}
+	}
+	v.Speed = r.Speed()
+	if x, ok := r.Total(); ok {
+		v.Total = &x
+	}
+	if x, ok := r.Paid(); ok {
+		v.Paid = &x
+	}
+	v.Notes = slices.Collect(r.Notes())
+	if ref, ok := r.First(); ok {
+		x := plainLine(ref)
+		v.First = &x
+	}
+	v.Blob = r.Blob()
+	v.Weights = slices.Collect(r.Weights())
+	return v
+}
+
+func copyOrder(v *Order) Order {
+	c := *v
+	c.Lines = slices.Clone(v.Lines)
+	for i := range c.Lines {
+		c.Lines[i] = copyLine(&v.Lines[i])
+	}
+	if v.Total != nil {
+		x := *v.Total
+		c.Total = &x
+	}
+	if v.Paid != nil {
+		x := *v.Paid
+		c.Paid = &x
+	}
+	c.Notes = slices.Clone(v.Notes)
+	if v.First != nil {
+		x := copyLine(v.First)
+		c.First = &x
+	}
+	c.Blob = slices.Clone(v.Blob)
+	c.Weights = slices.Clone(v.Weights)
+	return c
+}
+
 // Decision takes the events that a command leads to. It is valid while the
 // Decider's method runs.
 type Decision struct{ *aggregate.Decision[Order] }
@@ -1010,9 +1261,8 @@ func (d *Decision) Other(id string) (*Order, *Decision, error) {
 // what an event changes. The methods must be pure functions of their arguments:
 // a command is decided again when another writer was faster. A Decide method
 // refuses with [aggregate.Reject] and must not change the state; an Evolve
-// method must accept every event that was ever stored. The state outlives the
-// bytes it was folded from; a string that it takes from an event keeps those in
-// memory.
+// method must accept every event that was ever stored. The state may keep
+// strings and bytes of an event: what they are part of never changes.
 type Decider interface {
 	DecidePlace(s *Order, c Place, out *Decision) error
 	DecideCancel(s *Order, c Cancel, out *Decision) error
@@ -1022,13 +1272,10 @@ type Decider interface {
 	EvolvePlacedT(s *Order, e PlacedT)
 }
 
-// Handler handles the aggregate's commands, with one method for each. It is
-// safe for concurrent use.
-type Handler struct{ *aggregate.Handler[Order] }
-
-// NewHandler returns a handler that decides by d and stores in log.
-func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
-	return &Handler{aggregate.New(log, aggregate.Definition[Order]{
+// Define returns what makes an order behave by d, for a handler, or for tests
+// with package aggregatetest.
+func Define(d Decider) aggregate.Definition[Order] {
+	return aggregate.Definition[Order]{
 		Category: Category,
 		Commands: map[string]func(*Order, []byte, *aggregate.Decision[Order]) error{
 			PlaceType: func(s *Order, data []byte, out *aggregate.Decision[Order]) error {
@@ -1038,21 +1285,33 @@ func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
 				return d.DecideCancel(s, rootCancel(data), &Decision{out})
 			},
 		},
-		Evolve: func(s *Order, ev event.Event) error {
-			switch ev.Type() {
+		Evolve: func(s *Order, typ string, data []byte) error {
+			switch typ {
 			case PlacedType:
-				d.EvolvePlaced(s, rootPlaced(ev.Data()))
+				d.EvolvePlaced(s, rootPlaced(data))
 				return nil
 			case TypeType:
-				d.EvolveType(s, rootType(ev.Data()))
+				d.EvolveType(s, rootType(data))
 				return nil
 			case PlacedTType:
-				d.EvolvePlacedT(s, rootPlacedT(ev.Data()))
+				d.EvolvePlacedT(s, rootPlacedT(data))
 				return nil
 			}
-			return &event.UnknownError{Kind: "event", Name: ev.Type()}
+			return &event.UnknownError{Kind: "event", Name: typ}
 		},
-	}, o)}
+		Copy: copyOrder,
+		Pack: packOrder, Unpack: unpackOrder,
+		Schema: Schema, Fingerprint: fingerprint,
+	}
+}
+
+// Handler handles the aggregate's commands, with one method for each. It is
+// safe for concurrent use.
+type Handler struct{ *aggregate.Handler[Order] }
+
+// NewHandler returns a handler that decides by d and stores in log.
+func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
+	return &Handler{aggregate.New(log, Define(d), o)}
 }
 
 // Place handles a Place for the order of that id. See

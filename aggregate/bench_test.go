@@ -1,0 +1,81 @@
+package aggregate_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/verbatim-es/verbatim/aggregate"
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/examples/bank"
+	"github.com/verbatim-es/verbatim/examples/bank/account"
+)
+
+// accepting is a log whose commits are faked away: it takes every append and
+// keeps nothing.
+type accepting struct {
+	event.Log
+	position atomic.Uint64
+	id       event.ID
+}
+
+func (l *accepting) ReadPage(context.Context, event.Selection, event.PageOptions) (event.Page, error) {
+	head := l.position.Load()
+	return event.Page{Last: head, Head: head, Store: ulid.ULID{1}, Checked: true}, nil
+}
+
+func (l *accepting) Append(_ context.Context, a event.Append) (event.Receipt, error) {
+	last := l.position.Add(uint64(len(a.Events)))
+	return event.Receipt{First: last - uint64(len(a.Events)) + 1, Last: last, IDs: make([]event.ID, len(a.Events))}, nil
+}
+
+func warm(t testing.TB, log event.Log) *account.Handler {
+	accounts := newBank(log)
+	must(t)(accounts.Open(t.Context(), "1", "ada"))
+	return accounts
+}
+
+func credit(t testing.TB, ctx context.Context, accounts *account.Handler) {
+	if _, err := accounts.Credit(ctx, "1", account.CreditFields{Amount: 1}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The command, the events and the state of a warm aggregate, without the log.
+func BenchmarkHandleWarm(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		log  func() event.Log
+	}{
+		{"accepting", context.Background(), func() event.Log { return &accepting{} }},
+		{"accepting, context that can end", b.Context(), func() event.Log { return &accepting{} }},
+		{"memstore", context.Background(), func() event.Log { return newLog(b) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			accounts := warm(b, c.log())
+			b.ReportAllocs()
+			for b.Loop() {
+				credit(b, c.ctx, accounts)
+			}
+		})
+	}
+}
+
+// A thousand events are read and folded, without a snapshot, from memory.
+func BenchmarkLoad1000(b *testing.B) {
+	log := newLog(b)
+	accounts := warm(b, log)
+	for range 999 {
+		credit(b, b.Context(), accounts)
+	}
+	uncached := account.NewHandler(log, bank.Teller{}, aggregate.Options{CacheBytes: -1})
+	b.ReportAllocs()
+	for b.Loop() {
+		if state, _, err := uncached.Load(context.Background(), "1"); err != nil || state.Balance != 999 {
+			b.Fatal(state, err)
+		}
+	}
+}

@@ -1,0 +1,184 @@
+package aggregate
+
+import (
+	"context"
+	"sync"
+
+	"github.com/verbatim-es/verbatim/event"
+)
+
+// slots are the aggregates that a handler has to do with: those that somebody
+// has a command for, and those whose state is in the cache.
+//
+// A slot's turn lets the commands on one aggregate go one after the other, so
+// that they don't fail each other's conditions. Both turn and state are a matter
+// of speed alone: other handlers and processes write to the same streams, and
+// the condition of the append judges.
+type slots[S any] struct {
+	mu    sync.Mutex
+	of    map[string]*slot[S]
+	ring  slot[S] // of those with a state, the one used last first
+	bytes int     // charged for the states
+	limit int
+
+	states                  int
+	hits, misses, evictions uint64
+}
+
+// slot is one aggregate's. It is in the map while it is wanted or has a state.
+type slot[S any] struct {
+	slotted
+	free chan struct{} // holds a token while nobody has the turn
+
+	// The rest is guarded by slots.mu.
+	wanted     int        // by how many
+	state      *folded[S] // nil: not in the cache; what it points to never changes
+	cost       int
+	prev, next *slot[S]
+}
+
+func newSlots[S any](limit int) *slots[S] {
+	s := &slots[S]{of: make(map[string]*slot[S]), limit: max(limit, 0)}
+	s.ring.prev, s.ring.next = &s.ring, &s.ring
+	return s
+}
+
+// take waits for the turn of an aggregate. The caller must give it back.
+func (s *slots[S]) take(ctx context.Context, category, id string) (*slot[S], error) {
+	own := s.want(category, id)
+	select {
+	case <-own.free:
+		return own, nil
+	default:
+	}
+	select {
+	case <-own.free:
+		return own, nil
+	case <-ctx.Done():
+		s.unwant(own)
+		return nil, ctx.Err()
+	}
+}
+
+func (s *slots[S]) want(category, id string) *slot[S] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.of[id]
+	if own == nil {
+		stream := event.StreamName(category, id)
+		own = s.add(slotted{id: stream[len(category)+1:], stream: stream})
+	}
+	own.wanted++
+	return own
+}
+
+func (s *slots[S]) add(of slotted) *slot[S] {
+	own := &slot[S]{slotted: of, free: make(chan struct{}, 1)}
+	own.free <- struct{}{}
+	s.of[of.id] = own
+	return own
+}
+
+func (s *slots[S]) give(own *slot[S]) {
+	own.free <- struct{}{}
+	s.unwant(own)
+}
+
+func (s *slots[S]) unwant(own *slot[S]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own.wanted--
+	s.forget(own)
+}
+
+// forget takes a slot that nobody needs out of the map.
+func (s *slots[S]) forget(own *slot[S]) {
+	if own.wanted == 0 && own.state == nil {
+		delete(s.of, own.id)
+	}
+}
+
+// get returns the state that the cache has, nil if it has none.
+func (s *slots[S]) get(id string) *folded[S] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.of[id]
+	if own == nil || own.state == nil {
+		s.misses++
+		return nil
+	}
+	s.hits++
+	own.unlink()
+	own.link(&s.ring)
+	return own.state
+}
+
+// put keeps a state, which must not change any more, unless the cache has a
+// later one. What was used longest ago makes room; a state that is larger than
+// the whole cache is not kept.
+func (s *slots[S]) put(of slotted, state *folded[S], cost int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.of[of.id]
+	if own == nil {
+		own = s.add(of)
+	}
+	if own.state != nil && own.state.version > state.version && own.state.store == state.store {
+		return
+	}
+	s.evict(own)
+	if cost <= s.limit {
+		own.state, own.cost = state, cost
+		own.link(&s.ring)
+		s.bytes += cost
+		s.states++
+	}
+	for s.bytes > s.limit {
+		last := s.ring.prev
+		s.evict(last)
+		s.forget(last)
+		s.evictions++
+	}
+	s.forget(own)
+}
+
+// remove drops an aggregate's state from the cache.
+func (s *slots[S]) remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if own := s.of[id]; own != nil {
+		s.evict(own)
+		s.forget(own)
+	}
+}
+
+// clear drops all states from the cache.
+func (s *slots[S]) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.ring.next != &s.ring {
+		own := s.ring.next
+		s.evict(own)
+		s.forget(own)
+	}
+}
+
+func (s *slots[S]) evict(own *slot[S]) {
+	if own.state == nil {
+		return
+	}
+	own.unlink()
+	s.bytes -= own.cost
+	s.states--
+	own.state, own.cost = nil, 0
+}
+
+func (own *slot[S]) link(ring *slot[S]) {
+	own.prev, own.next = ring, ring.next
+	own.prev.next, own.next.prev = own, own
+}
+
+func (own *slot[S]) unlink() {
+	own.prev.next, own.next.prev = own.next, own.prev
+	own.prev, own.next = nil, nil
+}
