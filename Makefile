@@ -3,7 +3,7 @@
 SHELL     := /bin/bash
 GO        ?= go
 # Packages that build without cgo: whoever only consumes events never compiles LMDB.
-NOCGO     := ./event/... ./schema/... ./aggregate/... ./wampbus/client/... ./examples/bank/account
+NOCGO     := ./event/... ./schema/... ./aggregate/... ./wampbus/client/... ./examples/bank/account ./examples/course/...
 # The formatter leaves the FlatBuffers compiler's own output as it is.
 GOFILES    = find . -name '*.go' ! -name '*_generated.go' ! -path './.cache/*' ! -path '*/node_modules/*' ! -path '*/.venv/*'
 FIRST     := The first build compiles LMDB from source: a minute without output is nothing unusual.

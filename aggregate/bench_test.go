@@ -64,18 +64,32 @@ func BenchmarkHandleWarm(b *testing.B) {
 	}
 }
 
-// A thousand events are read and folded, without a snapshot, from memory.
+// What the aggregate adds to the reading of a thousand events.
 func BenchmarkLoad1000(b *testing.B) {
 	log := newLog(b)
 	accounts := warm(b, log)
 	for range 999 {
-		credit(b, b.Context(), accounts)
+		credit(b, context.Background(), accounts)
 	}
-	uncached := account.NewHandler(log, bank.Teller{}, aggregate.Options{CacheBytes: -1})
+	page, err := log.ReadPage(b.Context(), event.Selection{Stream: "account-1"}, event.PageOptions{MaxBytes: 1 << 20})
+	if err != nil || page.Count != 1000 {
+		b.Fatal(page.Count, err)
+	}
+	uncached := account.NewHandler(&paged{page: page}, bank.Teller{}, aggregate.Options{CacheBytes: -1})
 	b.ReportAllocs()
 	for b.Loop() {
 		if state, _, err := uncached.Load(context.Background(), "1"); err != nil || state.Balance != 999 {
 			b.Fatal(state, err)
 		}
 	}
+}
+
+// paged is a log of one page.
+type paged struct {
+	event.Log
+	page event.Page
+}
+
+func (p *paged) ReadPage(context.Context, event.Selection, event.PageOptions) (event.Page, error) {
+	return p.page, nil
 }

@@ -60,9 +60,12 @@ var plan = []room{
 	{name: "accountview", paths: []string{"examples/bank/account/accountview"}, mayImport: []string{"schema", "event", "projection", "account"}, external: []string{flatbuffers}},
 	{name: "bank", paths: []string{"examples/bank"}, mayImport: []string{"event", "aggregate", "projection", "account", "accountview"}},
 
+	{name: "course", paths: []string{"examples/course/course/..."}, mayImport: []string{"schema", "event", "aggregate"}, external: []string{flatbuffers}, pure: true},
+	{name: "registrar", paths: []string{"examples/course"}, mayImport: []string{"event", "aggregate", "course"}, pure: true},
+
 	// The demo reads LMDB past the store, to compare what the store says.
 	{name: "cmd", paths: []string{"cmd/..."}, mayImport: []string{
-		"schema", "event", "lmdbenv", "eventstore", "aggregate", "projection", "client", "wampbus", "metrics", "account", "accountview", "bank",
+		"schema", "event", "lmdbenv", "eventstore", "aggregate", "projection", "client", "wampbus", "metrics", "account", "accountview", "bank", "course", "registrar",
 	}, external: []string{kong, prometheus, lmdb, ulid, flatbuffers, errgroup}},
 
 	// Only tests import these.

@@ -46,7 +46,7 @@ func compileOnly(t *testing.T, path string) ([]byte, error) {
 // every feature, and for the example.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	files, err := generate(t, codegen.Options{}, "testdata/features/shop.fbs", "testdata/features/ledger.fbs", "../../examples/bank/bank.fbs")
+	files, err := generate(t, codegen.Options{}, "testdata/features/shop.fbs", "testdata/features/ledger.fbs", "../../examples/bank/bank.fbs", "../../examples/course/course.fbs")
 	if err != nil {
 		t.Fatal(err)
 	}
