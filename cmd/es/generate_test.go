@@ -31,6 +31,15 @@ func (p *project) write(name, text string) {
 	}
 }
 
+func (p *project) read(name string) string {
+	p.t.Helper()
+	text, err := os.ReadFile(filepath.Join(p.dir, name))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // declare writes the schema: an event with these fields, and a view.
 func (p *project) declare(event, view string) {
 	p.t.Helper()
@@ -221,6 +230,39 @@ func TestGenerateForOtherLanguages(t *testing.T) {
 	}
 	if stdout, stderr := p.generate("--lang", "ts,python,go", "-o", out); !strings.Contains(stdout, "/clients/x/x.es.go\n") || strings.Contains(stdout, "python") {
 		t.Errorf("then Go wrote\n%s%s", stdout, stderr)
+	}
+	// What a schema no longer has goes: Made2, but not what others wrote, or what
+	// another schema has as well.
+	p.write("y.fbs", "namespace y;\nstruct S { n:int; }\n")
+	if status, stdout, stderr := es(t, "generate", filepath.Join(p.dir, "y.fbs"), "--lang", "ts,python", "-o", out); status != 0 {
+		t.Fatal(stdout, stderr)
+	}
+	p.write("x.fbs", strings.ReplaceAll(p.read("x.fbs"), "table Made", "table Made2 (event) {}\ntable Made"))
+	p.generate("--lang", "ts,python", "-o", out)
+	list := filepath.Join("clients", "python", "x.fbs.manifest")
+	by := filepath.Join(out, "python", "x", "ByHand.py")
+	if err := os.WriteFile(by, []byte("print(1)\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	outside := filepath.Join(p.dir, "outside.py")
+	if err := os.WriteFile(outside, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.write(list, p.read(list)+"x/ByHand.py\n../../outside.py\n"+outside+"\n")
+	p.declare("n:long (id: 0);", "")
+	stdout, _ = p.generate("--lang", "ts,python", "-o", out)
+	for path, want := range map[string]bool{
+		"clients/python/x/Made2.py": false, "clients/ts/x/made2.ts": false,
+		"clients/python/x/Made.py": true, "clients/python/x/__init__.py": true, "clients/python/es/Event.py": true,
+		"clients/python/x/ByHand.py": true, "outside.py": true, "clients/python/y/S.py": true,
+	} {
+		_, err := os.Stat(filepath.Join(p.dir, path))
+		if got := err == nil; got != want {
+			t.Errorf("%s: there is %v, want %v", path, got, want)
+		}
+		if wrote := strings.Contains(stdout, path+"\n"); wrote == want {
+			t.Errorf("%s: said to have changed: %v", path, wrote)
+		}
 	}
 	if status, stdout, stderr := es(t, "generate", p.schema, "--lang", "go,python,ts", "-o", out, "--check"); status != 0 {
 		t.Errorf("check: status %d\n%s%s", status, stdout, stderr)

@@ -37,6 +37,10 @@ func GenerateClients(ctx context.Context, compiler *flatc.Compiler, o Options, l
 		return nil, err
 	}
 	slices.SortFunc(files, func(a, b File) int { return bytes.Compare([]byte(a.Path), []byte(b.Path)) })
+	// What one schema no longer has may be another's now.
+	files = slices.DeleteFunc(files, func(f File) bool {
+		return f.Content == nil && slices.ContainsFunc(files, func(other File) bool { return other.Path == f.Path && other.Content != nil })
+	})
 	// What several schemas include comes out of each of them.
 	files = slices.CompactFunc(files, func(a, b File) bool { return a.Path == b.Path && bytes.Equal(a.Content, b.Content) })
 	for i := range len(files) - 1 {
@@ -81,7 +85,15 @@ func generateClients(ctx context.Context, compiler *flatc.Compiler, o Options, l
 		if err != nil {
 			return nil, err
 		}
-		files = append(files, made...)
+		list, err := manifest(filepath.Join(out, language), stage.name, made)
+		if err != nil {
+			return nil, err
+		}
+		gone, err := obsolete(list)
+		if err != nil {
+			return nil, err
+		}
+		files = slices.Concat(files, made, gone, []File{list})
 	}
 	return files, nil
 }
