@@ -47,6 +47,7 @@ var plan = []room{
 	{name: "eventstore", paths: []string{"eventstore/..."}, mayImport: []string{"schema", "event", "commit", "registry", "lmdbenv", "journal"}, external: []string{lmdb, flatbuffers, ulid}},
 
 	{name: "aggregate", paths: []string{"aggregate/..."}, mayImport: []string{"schema", "event"}, external: []string{flatbuffers, ulid}, pure: true},
+	{name: "snapshot", paths: []string{"snapshot"}, mayImport: []string{"schema", "event", "aggregate", "lmdbenv"}},
 	{name: "projection", paths: []string{"projection/..."}, mayImport: []string{"schema", "event", "lmdbenv"}, external: []string{lmdb, flatbuffers, ulid}},
 
 	{name: "wire", paths: []string{"wampbus/internal/..."}, mayImport: []string{"schema", "event"}, external: []string{nexus + "/wamp", nexus + "/transport/serialize", websocket, ulid}, pure: true},
