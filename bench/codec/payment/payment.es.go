@@ -12,6 +12,7 @@ package payment
 
 import (
 	_ "embed"
+	"sync"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -19,6 +20,7 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/flat"
+	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
 // This line fails to compile where this file and the module's version do not
@@ -32,7 +34,7 @@ var bfbs []byte
 var Schema = schema.Sources{{Name: "payment.fbs", BFBS: bfbs}}
 
 // fingerprint names the schema in the events that are built here.
-const fingerprint uint64 = 0x877d6f913d07fbe6
+const fingerprint uint64 = 0xc0709e815d3017e0
 
 // The types of the events, as records name them.
 const (
@@ -118,6 +120,43 @@ func writePaid(b *flatbuffers.Builder, account string, reference string, f PaidF
 	return fb.PaidEnd(b)
 }
 
+func packPayment(s *Payment) []byte {
+	b := flat.Get()
+	return flat.Finish(b, writePayment(b, s))
+}
+
+func writePayment(b *flatbuffers.Builder, v *Payment) flatbuffers.UOffsetT {
+	fb.PaymentStart(b)
+	fb.PaymentAddCount(b, v.Count)
+	return fb.PaymentEnd(b)
+}
+
+var planPayment = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "bench.payment.Payment") })
+
+func unpackPayment(data []byte) (Payment, error) {
+	plan, err := planPayment()
+	if err == nil {
+		err = plan.Verify(data)
+	}
+	if err != nil {
+		return Payment{}, err
+	}
+	var r packedPayment
+	r.t.Init(data, flatbuffers.GetUOffsetT(data))
+	return plainPayment(r), nil
+}
+
+// packedPayment is a packed Payment, read in place.
+type packedPayment struct{ t fb.Payment }
+
+// Count reads in place.
+func (r packedPayment) Count() int64 { return r.t.Count() }
+
+func plainPayment(r packedPayment) (v Payment) {
+	v.Count = r.Count()
+	return v
+}
+
 // Decision takes the events that a command leads to. It is valid while the
 // Decider's method runs.
 type Decision struct{ *aggregate.Decision[Payment] }
@@ -142,11 +181,29 @@ func (d *Decision) Other(id string) (*Payment, *Decision, error) {
 // what an event changes. The methods must be pure functions of their arguments:
 // a command is decided again when another writer was faster. A Decide method
 // refuses with [aggregate.Reject] and must not change the state; an Evolve
-// method must accept every event that was ever stored. The state outlives the
-// bytes it was folded from; a string that it takes from an event keeps those in
-// memory.
+// method must accept every event that was ever stored. The state may keep
+// strings and bytes of an event: what they are part of never changes.
 type Decider interface {
 	EvolvePaid(s *Payment, e Paid)
+}
+
+// Define returns what makes a payment behave by d, for a handler, or for tests
+// with package aggregatetest.
+func Define(d Decider) aggregate.Definition[Payment] {
+	return aggregate.Definition[Payment]{
+		Category: Category,
+		Commands: map[string]func(*Payment, []byte, *aggregate.Decision[Payment]) error{},
+		Evolve: func(s *Payment, typ string, data []byte) error {
+			switch typ {
+			case PaidType:
+				d.EvolvePaid(s, rootPaid(data))
+				return nil
+			}
+			return &event.UnknownError{Kind: "event", Name: typ}
+		},
+		Pack: packPayment, Unpack: unpackPayment,
+		Schema: Schema, Fingerprint: fingerprint,
+	}
 }
 
 // Handler handles the aggregate's commands, with one method for each. It is
@@ -155,16 +212,5 @@ type Handler struct{ *aggregate.Handler[Payment] }
 
 // NewHandler returns a handler that decides by d and stores in log.
 func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
-	return &Handler{aggregate.New(log, aggregate.Definition[Payment]{
-		Category: Category,
-		Commands: map[string]func(*Payment, []byte, *aggregate.Decision[Payment]) error{},
-		Evolve: func(s *Payment, ev event.Event) error {
-			switch ev.Type() {
-			case PaidType:
-				d.EvolvePaid(s, rootPaid(ev.Data()))
-				return nil
-			}
-			return &event.UnknownError{Kind: "event", Name: ev.Type()}
-		},
-	}, o)}
+	return &Handler{aggregate.New(log, Define(d), o)}
 }

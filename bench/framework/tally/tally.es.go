@@ -158,6 +158,11 @@ func NewOpen(owner string) []byte {
 	return flat.Finish(b, writeOpen(b, owner))
 }
 
+// OpenCommand returns the command for a handler's HandleAll, or for tests.
+func OpenCommand(owner string) aggregate.Command {
+	return aggregate.Command{Type: OpenType, Data: NewOpen(owner)}
+}
+
 func writeOpen(b *flatbuffers.Builder, owner string) flatbuffers.UOffsetT {
 	off0 := b.CreateString(owner)
 	fb.OpenStart(b)
@@ -186,6 +191,11 @@ type AddFields struct {
 func NewAdd(f AddFields) []byte {
 	b := flat.Get()
 	return flat.Finish(b, writeAdd(b, f))
+}
+
+// AddCommand returns the command for a handler's HandleAll, or for tests.
+func AddCommand(f AddFields) aggregate.Command {
+	return aggregate.Command{Type: AddType, Data: NewAdd(f)}
 }
 
 func writeAdd(b *flatbuffers.Builder, f AddFields) flatbuffers.UOffsetT {
@@ -274,6 +284,52 @@ func (r RankedRow) Owner() string { return flat.String(r.t.Owner()) }
 // Sum reads in place.
 func (r RankedRow) Sum() int64 { return r.t.Sum() }
 
+func packTally(s *Tally) []byte {
+	b := flat.Get()
+	return flat.Finish(b, writeTally(b, s))
+}
+
+func writeTally(b *flatbuffers.Builder, v *Tally) flatbuffers.UOffsetT {
+	var off0 flatbuffers.UOffsetT
+	if v.Owner != "" {
+		off0 = b.CreateString(v.Owner)
+	}
+	fb.TallyStart(b)
+	fb.TallyAddSum(b, v.Sum)
+	fb.TallyAddOwner(b, off0)
+	return fb.TallyEnd(b)
+}
+
+var planTally = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "bench.tally.Tally") })
+
+func unpackTally(data []byte) (Tally, error) {
+	plan, err := planTally()
+	if err == nil {
+		err = plan.Verify(data)
+	}
+	if err != nil {
+		return Tally{}, err
+	}
+	var r packedTally
+	r.t.Init(data, flatbuffers.GetUOffsetT(data))
+	return plainTally(r), nil
+}
+
+// packedTally is a packed Tally, read in place.
+type packedTally struct{ t fb.Tally }
+
+// Owner aliases the packed state; "" where it is absent.
+func (r packedTally) Owner() string { return flat.String(r.t.Owner()) }
+
+// Sum reads in place.
+func (r packedTally) Sum() int64 { return r.t.Sum() }
+
+func plainTally(r packedTally) (v Tally) {
+	v.Owner = r.Owner()
+	v.Sum = r.Sum()
+	return v
+}
+
 // Decision takes the events that a command leads to. It is valid while the
 // Decider's method runs.
 type Decision struct{ *aggregate.Decision[Tally] }
@@ -303,9 +359,8 @@ func (d *Decision) Other(id string) (*Tally, *Decision, error) {
 // what an event changes. The methods must be pure functions of their arguments:
 // a command is decided again when another writer was faster. A Decide method
 // refuses with [aggregate.Reject] and must not change the state; an Evolve
-// method must accept every event that was ever stored. The state outlives the
-// bytes it was folded from; a string that it takes from an event keeps those in
-// memory.
+// method must accept every event that was ever stored. The state may keep
+// strings and bytes of an event: what they are part of never changes.
 type Decider interface {
 	DecideOpen(s *Tally, c Open, out *Decision) error
 	DecideAdd(s *Tally, c Add, out *Decision) error
@@ -314,13 +369,10 @@ type Decider interface {
 	EvolveAdded(s *Tally, e Added)
 }
 
-// Handler handles the aggregate's commands, with one method for each. It is
-// safe for concurrent use.
-type Handler struct{ *aggregate.Handler[Tally] }
-
-// NewHandler returns a handler that decides by d and stores in log.
-func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
-	return &Handler{aggregate.New(log, aggregate.Definition[Tally]{
+// Define returns what makes a tally behave by d, for a handler, or for tests
+// with package aggregatetest.
+func Define(d Decider) aggregate.Definition[Tally] {
+	return aggregate.Definition[Tally]{
 		Category: Category,
 		Commands: map[string]func(*Tally, []byte, *aggregate.Decision[Tally]) error{
 			OpenType: func(s *Tally, data []byte, out *aggregate.Decision[Tally]) error {
@@ -330,18 +382,29 @@ func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
 				return d.DecideAdd(s, rootAdd(data), &Decision{out})
 			},
 		},
-		Evolve: func(s *Tally, ev event.Event) error {
-			switch ev.Type() {
+		Evolve: func(s *Tally, typ string, data []byte) error {
+			switch typ {
 			case OpenedType:
-				d.EvolveOpened(s, rootOpened(ev.Data()))
+				d.EvolveOpened(s, rootOpened(data))
 				return nil
 			case AddedType:
-				d.EvolveAdded(s, rootAdded(ev.Data()))
+				d.EvolveAdded(s, rootAdded(data))
 				return nil
 			}
-			return &event.UnknownError{Kind: "event", Name: ev.Type()}
+			return &event.UnknownError{Kind: "event", Name: typ}
 		},
-	}, o)}
+		Pack: packTally, Unpack: unpackTally,
+		Schema: Schema, Fingerprint: fingerprint,
+	}
+}
+
+// Handler handles the aggregate's commands, with one method for each. It is
+// safe for concurrent use.
+type Handler struct{ *aggregate.Handler[Tally] }
+
+// NewHandler returns a handler that decides by d and stores in log.
+func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
+	return &Handler{aggregate.New(log, Define(d), o)}
 }
 
 // Open handles an Open for the tally of that id. See [aggregate.Handler.Handle]

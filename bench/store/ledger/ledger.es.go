@@ -12,6 +12,7 @@ package ledger
 
 import (
 	_ "embed"
+	"sync"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -19,6 +20,7 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/flat"
+	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
 // This line fails to compile where this file and the module's version do not
@@ -102,6 +104,43 @@ func writePosted(b *flatbuffers.Builder, account string, f PostedFields) flatbuf
 	return fb.PostedEnd(b)
 }
 
+func packLedger(s *Ledger) []byte {
+	b := flat.Get()
+	return flat.Finish(b, writeLedger(b, s))
+}
+
+func writeLedger(b *flatbuffers.Builder, v *Ledger) flatbuffers.UOffsetT {
+	fb.LedgerStart(b)
+	fb.LedgerAddCount(b, v.Count)
+	return fb.LedgerEnd(b)
+}
+
+var planLedger = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, "bench.ledger.Ledger") })
+
+func unpackLedger(data []byte) (Ledger, error) {
+	plan, err := planLedger()
+	if err == nil {
+		err = plan.Verify(data)
+	}
+	if err != nil {
+		return Ledger{}, err
+	}
+	var r packedLedger
+	r.t.Init(data, flatbuffers.GetUOffsetT(data))
+	return plainLedger(r), nil
+}
+
+// packedLedger is a packed Ledger, read in place.
+type packedLedger struct{ t fb.Ledger }
+
+// Count reads in place.
+func (r packedLedger) Count() int64 { return r.t.Count() }
+
+func plainLedger(r packedLedger) (v Ledger) {
+	v.Count = r.Count()
+	return v
+}
+
 // Decision takes the events that a command leads to. It is valid while the
 // Decider's method runs.
 type Decision struct{ *aggregate.Decision[Ledger] }
@@ -126,11 +165,29 @@ func (d *Decision) Other(id string) (*Ledger, *Decision, error) {
 // what an event changes. The methods must be pure functions of their arguments:
 // a command is decided again when another writer was faster. A Decide method
 // refuses with [aggregate.Reject] and must not change the state; an Evolve
-// method must accept every event that was ever stored. The state outlives the
-// bytes it was folded from; a string that it takes from an event keeps those in
-// memory.
+// method must accept every event that was ever stored. The state may keep
+// strings and bytes of an event: what they are part of never changes.
 type Decider interface {
 	EvolvePosted(s *Ledger, e Posted)
+}
+
+// Define returns what makes a ledger behave by d, for a handler, or for tests
+// with package aggregatetest.
+func Define(d Decider) aggregate.Definition[Ledger] {
+	return aggregate.Definition[Ledger]{
+		Category: Category,
+		Commands: map[string]func(*Ledger, []byte, *aggregate.Decision[Ledger]) error{},
+		Evolve: func(s *Ledger, typ string, data []byte) error {
+			switch typ {
+			case PostedType:
+				d.EvolvePosted(s, rootPosted(data))
+				return nil
+			}
+			return &event.UnknownError{Kind: "event", Name: typ}
+		},
+		Pack: packLedger, Unpack: unpackLedger,
+		Schema: Schema, Fingerprint: fingerprint,
+	}
 }
 
 // Handler handles the aggregate's commands, with one method for each. It is
@@ -139,16 +196,5 @@ type Handler struct{ *aggregate.Handler[Ledger] }
 
 // NewHandler returns a handler that decides by d and stores in log.
 func NewHandler(log event.Log, d Decider, o aggregate.Options) *Handler {
-	return &Handler{aggregate.New(log, aggregate.Definition[Ledger]{
-		Category: Category,
-		Commands: map[string]func(*Ledger, []byte, *aggregate.Decision[Ledger]) error{},
-		Evolve: func(s *Ledger, ev event.Event) error {
-			switch ev.Type() {
-			case PostedType:
-				d.EvolvePosted(s, rootPosted(ev.Data()))
-				return nil
-			}
-			return &event.UnknownError{Kind: "event", Name: ev.Type()}
-		},
-	}, o)}
+	return &Handler{aggregate.New(log, Define(d), o)}
 }
