@@ -3,6 +3,7 @@ package wampbus
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/gammazero/nexus/v3/wamp"
 
@@ -67,7 +68,7 @@ func errorFacts(err error) (wamp.URI, wamp.Dict) {
 	case errors.As(err, &storeChanged):
 		return errStoreChanged, wamp.Dict{"store": storeChanged.Store.String()}
 	case errors.As(err, &unavailable):
-		return errUnavailable, unavailableFacts(unavailable.Error(), unavailable.Unknown)
+		return errUnavailable, unavailableFacts(strings.TrimPrefix(unavailable.Error(), "unavailable: "), unavailable.Unknown)
 	case errors.Is(err, event.ErrOutcomeUnknown):
 		return errUnavailable, unavailableFacts(err.Error(), true)
 	case errors.As(err, &argument):

@@ -58,8 +58,8 @@ func dialRawSocket(ctx context.Context, network, address string, config *tls.Con
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	r, err := newRawSocket(ctx, conn, config, o, format)
-	if !stop() && err == nil {
-		err = ctx.Err()
+	if !stop() {
+		err = ctx.Err() // and not what its end made of the connection
 	}
 	if err != nil {
 		_ = conn.Close()

@@ -1,0 +1,524 @@
+package wampbus_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gammazero/nexus/v3/router/auth"
+	"github.com/gammazero/nexus/v3/wamp"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/event/memstore"
+	"github.com/verbatim-es/verbatim/examples/bank/account"
+	"github.com/verbatim-es/verbatim/wampbus"
+	"github.com/verbatim-es/verbatim/wampbus/client"
+)
+
+// cable is a network between clients and a bus that can be cut, and hold back
+// what the bus sends. The bus behind it may be exchanged.
+type cable struct {
+	listener net.Listener
+	parts    sync.WaitGroup
+
+	mu    sync.Mutex
+	to    string
+	conns map[net.Conn]struct{}
+	held  chan struct{} // closed when bytes may pass
+}
+
+func lay(t testing.TB, h *house) *cable {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &cable{listener: listener, conns: make(map[net.Conn]struct{}), held: make(chan struct{})}
+	close(c.held)
+	c.lead(h)
+	c.parts.Go(c.accept)
+	t.Cleanup(func() {
+		_ = listener.Close()
+		c.release()
+		c.cut()
+		c.parts.Wait()
+	})
+	return c
+}
+
+func (c *cable) url() string { return "ws://" + c.listener.Addr().String() + "/" }
+
+// lead has new connections end at another house.
+func (c *cable) lead(h *house) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.to = ""
+	if h != nil {
+		c.to = strings.TrimSuffix(strings.TrimPrefix(h.url, "ws://"), "/")
+	}
+}
+
+// cut breaks all connections.
+func (c *cable) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		_ = conn.Close()
+	}
+}
+
+// hold keeps back what the bus sends, until release.
+func (c *cable) hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.held = make(chan struct{})
+}
+
+func (c *cable) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.held:
+	default:
+		close(c.held)
+	}
+}
+
+func (c *cable) accept() {
+	for {
+		near, err := c.listener.Accept()
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		to := c.to
+		c.mu.Unlock()
+		far, err := net.Dial("tcp", to)
+		if to == "" || err != nil {
+			_ = near.Close()
+			continue
+		}
+		c.mu.Lock()
+		c.conns[near], c.conns[far] = struct{}{}, struct{}{}
+		c.mu.Unlock()
+		c.parts.Go(func() { _, _ = io.Copy(far, near); c.drop(near, far) })
+		c.parts.Go(func() { _, _ = io.Copy(holding{c, near}, far); c.drop(near, far) })
+	}
+}
+
+func (c *cable) drop(conns ...net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, conn := range conns {
+		_ = conn.Close()
+		delete(c.conns, conn)
+	}
+}
+
+type holding struct {
+	cable *cable
+	to    io.Writer
+}
+
+func (h holding) Write(b []byte) (int, error) {
+	h.cable.mu.Lock()
+	held := h.cable.held
+	h.cable.mu.Unlock()
+	<-held
+	return h.to.Write(b)
+}
+
+func (c *cable) dial(t *testing.T, o client.Options) *client.Client {
+	t.Helper()
+	if o.ReconnectMin == 0 {
+		o.ReconnectMin, o.ReconnectMax = 5*time.Millisecond, 50*time.Millisecond
+	}
+	cl, err := client.Dial(deadline(t), c.url(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cl.Close() })
+	return cl
+}
+
+var opened = event.Append{Stream: "account-1", Events: []event.Proposed{account.NewOpened("ada")}}
+
+func (h *house) append(t *testing.T, a event.Append) event.Receipt {
+	t.Helper()
+	receipt, err := h.store.Append(deadline(t), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipt
+}
+
+// What goes on while the connection breaks goes on when it is back: a waiting
+// read, a subscription to a topic, and one to the log.
+func TestReconnect(t *testing.T) {
+	t.Parallel()
+	h, log := openSpy(t, nil)
+	line := lay(t, h)
+	statuses := make(chan client.Status, 100)
+	c := line.dial(t, client.Options{OnStatus: func(s client.Status) { statuses <- s }})
+	topic := subscribe(t, c, "es.event.", client.Prefix)
+	caughtUp := make(chan struct{})
+	followed := make(chan event.Event, 100)
+	var following sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	following.Go(func() {
+		for e, err := range c.Subscribe(ctx, event.Selection{}, event.SubscribeOptions{CaughtUp: func(uint64) { close(caughtUp) }}) {
+			if err != nil {
+				if !errors.Is(err, context.Canceled) {
+					t.Error(err)
+				}
+				return
+			}
+			followed <- e
+		}
+	})
+	<-caughtUp
+	read := make(chan event.Page, 1)
+	go func() {
+		page, err := c.ReadPage(deadline(t), event.Selection{}, event.PageOptions{Wait: 59 * time.Second})
+		if err != nil {
+			t.Error(err)
+		}
+		read <- page
+	}()
+	<-log.waits
+	line.lead(nil)
+	line.cut()
+	if s := <-statuses; s.State != client.Connected || s.Sessions != 1 || s.Store != h.store.StoreID() {
+		t.Errorf("first %+v", s)
+	}
+	if s := <-statuses; s.State != client.Reconnecting || !errors.Is(s.Err, event.ErrUnavailable) {
+		t.Errorf("then %+v", s)
+	}
+	if s := <-statuses; s.State != client.Reconnecting || s.Attempts != 1 || s.Err == nil {
+		t.Errorf("then %+v", s)
+	}
+	h.append(t, opened) // nobody is told
+	line.lead(h)
+	page := <-read
+	if page.Count != 1 || page.Last != 1 {
+		t.Errorf("the waiting read: %+v", page)
+	}
+	if e := <-followed; e.Position() != 1 || !e.Live {
+		t.Errorf("the log brought %v", e)
+	}
+	if s := c.Status(); s.State != client.Connected || s.Sessions != 2 || s.Attempts != 0 || s.Store != h.store.StoreID() {
+		t.Errorf("now %+v", s)
+	}
+	eventually(t, "the topic is subscribed to again", func() bool {
+		h.append(t, event.Append{Stream: "account-1", Events: []event.Proposed{account.NewClosed()}})
+		return topic.len() > 0
+	})
+	if l := topic.all()[0]; l.Topic != account.ClosedTopic || l.Event.Position() < 2 {
+		t.Errorf("the topic brought %+v", l)
+	}
+	stop()
+	following.Wait()
+	if err := c.Close(); err != nil || !errors.Is(c.Err(), client.ErrClosed) || c.Status().State != client.Closed {
+		t.Errorf("closed: %v, %v, %+v", err, c.Err(), c.Status())
+	}
+}
+
+// An append with a key whose answer is lost is made again, and is one append;
+// one without has an unknown outcome.
+func TestRepeatedAppend(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	line := lay(t, h)
+	c := line.dial(t, client.Options{})
+	type result struct {
+		receipt event.Receipt
+		err     error
+	}
+	sessions := 0
+	lose := func(call func() (event.Receipt, error)) result {
+		sessions++
+		eventually(t, "it is connected", func() bool { return c.Status().Sessions == sessions })
+		line.hold()
+		before := len(h.events(t))
+		done := make(chan result, 1)
+		go func() {
+			receipt, err := call()
+			done <- result{receipt, err}
+		}()
+		eventually(t, "it is stored", func() bool { return len(h.events(t)) > before })
+		line.cut()
+		line.release()
+		return <-done
+	}
+	a := opened
+	a.Key = "k"
+	if r := lose(func() (event.Receipt, error) { return c.Append(deadline(t), a) }); r.err != nil || !r.receipt.Repeated || r.receipt.First != 1 {
+		t.Errorf("with a key: %+v, %v", r.receipt, r.err)
+	}
+	if r := lose(func() (event.Receipt, error) { return c.Append(deadline(t), opened) }); !errors.Is(r.err, event.ErrOutcomeUnknown) {
+		t.Errorf("without: %+v, %v", r.receipt, r.err)
+	}
+	command := func(o client.CommandOptions) func() (event.Receipt, error) {
+		return func() (event.Receipt, error) {
+			r, err := c.Command(deadline(t), "account", "2", "open", account.NewOpen("ada"), o)
+			return event.Receipt{First: r.Position, Repeated: r.Repeated}, err
+		}
+	}
+	if r := lose(command(client.CommandOptions{Key: "c"})); r.err != nil || !r.receipt.Repeated || r.receipt.First != 3 {
+		t.Errorf("a command with a key: %+v, %v", r.receipt, r.err)
+	}
+	if n := len(h.events(t)); n != 3 {
+		t.Errorf("%d events are stored, want 3", n)
+	}
+}
+
+// A call that nothing was sent of waits for a connection, as long as it may.
+func TestCallsWait(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	line := lay(t, h)
+	c := line.dial(t, client.Options{})
+	line.lead(nil)
+	line.cut()
+	eventually(t, "it is noticed", func() bool { return c.Status().State == client.Reconnecting })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := c.Append(ctx, opened); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, event.ErrOutcomeUnknown) {
+		t.Errorf("an append that could not be sent: %v", err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Append(deadline(t), opened)
+		done <- err
+	}()
+	line.lead(h)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// A server that shuts down ends no read and refuses no append: they wait for
+// the next one.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	h, log := openSpy(t, nil)
+	line := lay(t, h)
+	c := line.dial(t, client.Options{})
+	read := make(chan error, 1)
+	go func() {
+		page, err := c.ReadPage(deadline(t), event.Selection{}, event.PageOptions{Wait: 59 * time.Second})
+		if err == nil && page.Count != 1 {
+			err = errors.New("the page is empty")
+		}
+		read <- err
+	}()
+	<-log.waits
+	log.gate, log.at = make(chan struct{}), make(chan struct{}, 1)
+	running := make(chan error, 1)
+	go func() {
+		_, err := c.Append(deadline(t), opened)
+		running <- err
+	}()
+	<-log.at // the server drains as long as this goes on
+	down := make(chan error, 1)
+	go func() { down <- h.bus.Close() }()
+	refused := make(chan error, 1)
+	go func() {
+		_, err := h.dialed(c)
+		refused <- err
+	}()
+	next := serve(t, wampbus.Options{Log: h.store, Schemas: h.store.Schemas(), Anonymous: wampbus.Writer})
+	line.lead(next)
+	close(log.gate)
+	for what, done := range map[string]chan error{"the waiting read": read, "the running append": running, "the refused call": refused, "closing": down} {
+		if err := <-done; err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if s := c.Status(); s.Sessions != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// dialed makes calls until the bus is closing, and one more.
+func (h *house) dialed(c *client.Client) (event.Head, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for c.Status().Sessions == 1 {
+		if _, err := c.Head(ctx); err != nil {
+			return event.Head{}, err
+		}
+	}
+	return c.Head(ctx)
+}
+
+// Behind a reconnect there may be another store: reads that have a place in the
+// old one fail, and others go on.
+func TestStoreChanged(t *testing.T) {
+	t.Parallel()
+	h, log := openSpy(t, nil)
+	h.deposit(t, "1", 3)
+	line := lay(t, h)
+	c := line.dial(t, client.Options{})
+	ends := make(chan error, 3)
+	for _, s := range []event.Selection{{After: 3}, {Stream: "account-1", FromVersion: 4}} {
+		go func() {
+			_, err := c.ReadPage(deadline(t), s, event.PageOptions{Wait: 59 * time.Second})
+			ends <- err
+		}()
+		<-log.waits
+	}
+	caughtUp := make(chan struct{})
+	go func() {
+		for _, err := range c.Subscribe(deadline(t), event.Selection{}, event.SubscribeOptions{CaughtUp: func(uint64) { close(caughtUp) }}) {
+			if err != nil {
+				ends <- err
+			}
+		}
+	}()
+	<-caughtUp
+	other := open(t, nil)
+	other.deposit(t, "7", 5)
+	line.lead(other)
+	line.cut()
+	for range 3 {
+		var changed *event.StoreChangedError
+		if err := <-ends; !errors.As(err, &changed) || changed.Store != other.store.StoreID() {
+			t.Errorf("got %v", err)
+		}
+	}
+	page, err := c.ReadPage(deadline(t), event.Selection{}, event.PageOptions{})
+	if err != nil || page.Count != 5 || page.Store != other.store.StoreID() || c.Status().Store != page.Store {
+		t.Errorf("from the beginning: %d events of %v, %v", page.Count, page.Store, err)
+	}
+}
+
+// A server that does not have the client any more ends it; so does any end of
+// the session, if that is wanted.
+func TestNoWayBack(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	line := lay(t, h)
+	c := line.dial(t, client.Options{})
+	once := line.dial(t, client.Options{NoReconnect: true})
+	sub, err := c.SubscribeTopic(t.Context(), "es.head", client.Exact, func(client.Live) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line.lead(open(t, func(o *wampbus.Options) { o.Anonymous = 0 }))
+	line.cut()
+	var no *client.Error
+	if <-c.Done(); !errors.As(c.Err(), &no) || no.URI != string(wamp.ErrAuthenticationFailed) || c.Status().State != client.Closed {
+		t.Errorf("ended with %v", c.Err())
+	}
+	if <-sub.Done(); !errors.As(sub.Err(), &no) {
+		t.Errorf("the subscription ended with %v", sub.Err())
+	}
+	if _, err := c.Head(deadline(t)); !errors.As(err, &no) {
+		t.Errorf("a call: %v", err)
+	}
+	if _, err := c.SubscribeTopic(t.Context(), "es.head", client.Exact, func(client.Live) {}); !errors.As(err, &no) {
+		t.Errorf("another subscription: %v", err)
+	}
+	if <-once.Done(); !errors.Is(once.Err(), event.ErrUnavailable) {
+		t.Errorf("without reconnecting: %v", once.Err())
+	}
+	if _, err := once.Head(deadline(t)); !errors.Is(err, event.ErrUnavailable) {
+		t.Errorf("a call: %v", err)
+	}
+}
+
+// A loop that does not keep up falls back to pages, and misses nothing.
+func TestSubscribeSlowLoop(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	c := h.dial(t, client.Options{EventQueue: 1})
+	next := uint64(1)
+	for e, err := range c.Subscribe(deadline(t), event.Selection{}, event.SubscribeOptions{CaughtUp: func(uint64) { h.append(t, opened) }}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Position() != next || !e.Live {
+			t.Fatalf("got %v, want position %d", e, next)
+		}
+		if next++; next > 400 {
+			break
+		}
+		if next%100 == 2 {
+			h.deposit(t, strconv.FormatUint(next, 10), 100) // more than the queues hold
+		}
+	}
+}
+
+// A client whose role may not subscribe follows by calls; a selection of part
+// of the log does so always. Both end with the context.
+func TestSubscribeByCalls(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(o *wampbus.Options) { o.Limits.Subscriptions = 1 })
+	c := h.dial(t, client.Options{})
+	subscribe(t, c, "es.head", client.Exact)
+	for i, s := range []event.Selection{{}, {Types: []string{"bank."}}} {
+		ctx, cancel := context.WithCancel(deadline(t))
+		from := uint64(len(h.events(t)))
+		var got []uint64
+		var end error
+		for e, err := range c.Subscribe(ctx, s, event.SubscribeOptions{CaughtUp: func(uint64) { h.deposit(t, strconv.Itoa(i), 5) }}) {
+			if end = err; err != nil {
+				break
+			}
+			if got = append(got, e.Position()); len(got) == int(from)+5 {
+				cancel()
+			}
+		}
+		cancel()
+		if !errors.Is(end, context.Canceled) || !slices.IsSorted(got) || len(got) != int(from)+5 {
+			t.Errorf("%+v: got %v, ended with %v", s, got, end)
+		}
+	}
+	for _, err := range c.Subscribe(t.Context(), event.Selection{Backward: true}, event.SubscribeOptions{}) {
+		if !errors.As(err, new(*event.ArgumentError)) {
+			t.Errorf("a subscription backwards: %v", err)
+		}
+	}
+}
+
+// Every way to say who one is, against the router's own authenticators.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	store, err := memstore.New(account.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := newKeys(t)
+	h := serve(t, wampbus.Options{Log: store, Schemas: store.Schemas(), Authenticators: []auth.Authenticator{
+		auth.NewTicketAuthenticator(keys, time.Second), auth.NewCRAuthenticator(keys, time.Second), auth.NewCryptoSignAuthenticator(keys, time.Second),
+	}})
+	for name, good := range map[string][]client.Credential{
+		"ticket": {client.Ticket("secret")}, "plain": {client.CRA("secret")}, "salted": {client.CRA("secret")}, "cryptosign": {client.Cryptosign(keys.private)},
+	} {
+		c, err := client.Dial(deadline(t), h.url, client.Options{AuthID: name, Credentials: good})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if info, err := c.Info(deadline(t)); err != nil || !slices.Equal(info.Roles, []string{"writer"}) {
+			t.Errorf("%s: %+v, %v", name, info, err)
+		}
+		_ = c.Close()
+	}
+	for name, bad := range map[string][]client.Credential{
+		"ticket": {client.Ticket("wrong")}, "plain": {client.CRA("wrong")}, "salted": {client.CRA("wrong")}, "cryptosign": {client.Cryptosign(newKeys(t).private)},
+	} {
+		if c, err := client.Dial(deadline(t), h.url, client.Options{AuthID: name, Credentials: bad}); err == nil {
+			_ = c.Close()
+			t.Errorf("%s: a wrong secret is in", name)
+		}
+	}
+}
