@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/PowerDNS/lmdb-go v1.9.4
 	github.com/alecthomas/kong v1.17.0
+	github.com/anishathalye/porcupine v1.1.0
 	github.com/gammazero/nexus/v3 v3.3.0
 	github.com/google/flatbuffers v25.12.19+incompatible
 	github.com/oklog/ulid/v2 v2.1.2

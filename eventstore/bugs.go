@@ -15,4 +15,5 @@ const (
 	bugForgetKeys           // a rebuilt index has no keys
 	bugSkipUnfolded         // what the journal holds is not folded at open
 	bugIndexAheadOfLog      // the index follows the tail's head, not the log
+	bugReadThenWait         // a reader reads the head first, and then says that it waits
 )

@@ -20,8 +20,8 @@ const (
 	foldBytes    = 8 << 20
 	// indexInterval and indexBytes are the same for the index. Its pages are
 	// scattered, so that many events share each that is written.
-	indexInterval = 500 * time.Millisecond
-	indexBytes    = 16 << 20
+	indexInterval = 2 * time.Second
+	indexBytes    = 32 << 20
 	// applyEvents and applyBytes are where a transaction ends, at the end of an
 	// append.
 	applyEvents = 50_000

@@ -1,0 +1,5 @@
+//go:build bug_read_then_wait
+
+package eventstore
+
+const seeded = bugReadThenWait
