@@ -129,11 +129,16 @@ func (r *restoration) adopt(log *eventLog) error {
 		return fmt.Errorf("%q: the log is of store %s and ends at position %d, the backup of store %s at %d",
 			r.backup, log.store, head.position, r.manifest.Store, r.manifest.Position)
 	}
-	log.store = r.store
-	return log.env.Update(func(txn *lmdbenv.Txn) error {
+	return log.identifyAs(r.store)
+}
+
+// identifyAs gives the log that id, and no journal.
+func (l *eventLog) identifyAs(store event.ID) error {
+	l.store = store
+	return l.env.Update(func(txn *lmdbenv.Txn) error {
 		return errors.Join(
-			txn.Put(log.env.Meta(), []byte(storeKey), r.store[:], 0),
-			txn.Put(log.env.Meta(), []byte(markKey), []byte(markEmpty), 0),
+			txn.Put(l.env.Meta(), []byte(storeKey), store[:], 0),
+			txn.Put(l.env.Meta(), []byte(markKey), []byte(markEmpty), 0),
 		)
 	})
 }

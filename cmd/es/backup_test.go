@@ -82,3 +82,31 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("abandon the journal that is not there: status %d\n%s", status, stdout)
 	}
 }
+
+func TestDumpPagesAndLoad(t *testing.T) {
+	t.Parallel()
+	dir, to := makeStore(t, 5), filepath.Join(t.TempDir(), "new")
+	status, dump, stderr := es(t, "dump", "--pages", dir)
+	if status != 0 || stderr != "" || !strings.HasPrefix(dump, "VBDH") {
+		t.Fatalf("dump: status %d, %d bytes\n%s", status, len(dump), stderr)
+	}
+	file := filepath.Join(t.TempDir(), "dump")
+	if err := os.WriteFile(file, []byte(dump), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, stderr := es(t, "load", to, file); status != 0 || !strings.Contains(stdout, "up to position 10") {
+		t.Errorf("load: status %d\n%s%s", status, stdout, stderr)
+	}
+	if status, stdout, _ := es(t, "stat", to); status != 0 || !strings.Contains(strings.Join(strings.Fields(stdout), " "), "index position 10") {
+		t.Errorf("what was loaded: status %d\n%s", status, stdout)
+	}
+	if status, _, stderr := es(t, "load", to, file); status != 1 || !strings.Contains(stderr, "is not empty") {
+		t.Errorf("load again: status %d\n%s", status, stderr)
+	}
+	if status, again, _ := es(t, "dump", "--pages", to); status != 0 || len(again) != len(dump) || again[64:] != dump[64:] {
+		t.Errorf("another dump differs: status %d, %d bytes of %d", status, len(again), len(dump))
+	}
+	if status, stdout, stderr := es(t, "dump", "--pages", "--limit", "1", dir); status != 1 || stdout != "" || !strings.Contains(stderr, "--pages") {
+		t.Errorf("--pages --limit: status %d\n%s", status, stderr)
+	}
+}

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/eventstore"
@@ -16,7 +14,8 @@ import (
 type dumpCommand struct {
 	Dir string `arg:"" name:"dir" help:"The store's directory."`
 
-	JSON   bool   `name:"json" help:"One JSON object a line, instead of text for people."`
+	JSON   bool   `name:"json" xor:"form" help:"One JSON object a line, instead of text for people."`
+	Pages  bool   `xor:"form" help:"All schemas and records as they are stored, for es load."`
 	After  uint64 `placeholder:"N" help:"Begin behind this position."`
 	Limit  int    `placeholder:"N" help:"Print this many events at most."`
 	Stream string `placeholder:"NAME" help:"Only the events of this stream."`
@@ -26,7 +25,11 @@ type dumpCommand struct {
 // Help is what es dump --help says below its first line.
 func (*dumpCommand) Help() string {
 	return `Data is shown by the schema it was written with, which the store keeps. Nothing
-is changed, but the store must not be open anywhere else.
+is changed, and a process may have the store open: what it has folded into its
+log is printed.
+
+With --pages the whole log goes to stdout, byte for byte, in a form of which es
+load makes a store again; the other flags are of no use then.
 
 EXPR compares fields of the data:
 
@@ -42,14 +45,10 @@ func (c *dumpCommand) Run(to *console) (err error) {
 	if c.Limit < 0 {
 		return fmt.Errorf("--limit: %d is negative", c.Limit)
 	}
-	// Opening would make a store where there is none.
-	if _, err := os.Stat(filepath.Join(c.Dir, "log", "data.mdb")); err != nil {
-		return fmt.Errorf("%q is not an event store: %w", c.Dir, err)
+	if c.Pages {
+		return c.pages(to)
 	}
-	store, err := eventstore.Open(c.Dir, eventstore.Options{})
-	if errors.Is(err, eventstore.ErrInUse) {
-		return fmt.Errorf("%w: end the process that has it open, or dump a copy that was made while none had", err)
-	}
+	store, err := eventstore.Open(c.Dir, eventstore.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
@@ -60,6 +59,19 @@ func (c *dumpCommand) Run(to *console) (err error) {
 		return err
 	}
 	return c.print(to, store, tables, where)
+}
+
+// pages writes the log for es load.
+func (c *dumpCommand) pages(to *console) error {
+	if c.After != 0 || c.Limit != 0 || c.Stream != "" || c.Where != "" {
+		return errors.New("dump: --pages writes the whole log: leave the other flags away")
+	}
+	show := newProgress(to.stderr, "events dumped")
+	if _, err := eventstore.DumpDir(to.ctx, c.Dir, to.stdout, show.at); err != nil {
+		return err
+	}
+	show.end()
+	return nil
 }
 
 func (c *dumpCommand) print(to *console, store *eventstore.Store, tables *dynamic.Set, where *dataFilter) (err error) {

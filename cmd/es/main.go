@@ -19,6 +19,7 @@ type commands struct {
 	Dump     dumpCommand     `cmd:"" help:"Print the events of a store."`
 	Stat     statCommand     `cmd:"" help:"Say what is in a store."`
 	Verify   verifyCommand   `cmd:"" help:"Find out whether a store is damaged."`
+	Load     loadCommand     `cmd:"" help:"Make a store of what es dump --pages wrote."`
 	Tail     tailCommand     `cmd:"" help:"Print events as they come."`
 	Append   appendCommand   `cmd:"" help:"Append an event, given as JSON."`
 	Backup   backupCommand   `cmd:"" help:"Copy a store, which may be in use."`
