@@ -139,9 +139,9 @@ func TestDumpErrors(t *testing.T) {
 		"not an event store: ":                                   {empty},
 		"--limit: -1 is negative":                                {dir, "--limit=-1"},
 		`bank.account.Closed has no field "amuont": it has none`: {dir, "--where", "amuont > 1"},
-		"character 8":                                            {dir, "--where", "amount = 1"},
-		"after":                                                  {dir, "--after", "5"},
-		"is not compared with a string":                          {dir, "--where", "amount == 'x'"},
+		"character 8":                   {dir, "--where", "amount = 1"},
+		"after":                         {dir, "--after", "5"},
+		"is not compared with a string": {dir, "--where", "amount == 'x'"},
 	} {
 		status, stdout, stderr := es(t, append([]string{"dump"}, args...)...)
 		if status != 1 || stdout != "" || !strings.Contains(stderr, want) {
