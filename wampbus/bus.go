@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/gammazero/nexus/v3/router"
 	"github.com/gammazero/nexus/v3/router/auth"
@@ -46,6 +47,7 @@ type Bus struct {
 	closeOnce    sync.Once
 	closed       chan struct{}
 	sessionsOver sync.WaitGroup
+	arriving     atomic.Int64 // RawSocket connections before their handshake
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}

@@ -49,7 +49,7 @@ func (b *Bus) head(ctx context.Context, in *invocation) (answer, error) {
 // read answers one page, as stored. It reads only when the answer has room in
 // the caller's queue.
 func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
-	selection, page, named, err := readArguments(in.arguments, b.limits.Page)
+	selection, page, named, err := readArguments(in.arguments, min(b.limits.Page, in.session.page()))
 	if err != nil {
 		return answer{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -291,7 +292,23 @@ func (s *session) guard() {
 }
 
 // pinged answers a ping.
-func (s *session) pinged(payload []byte) { s.put(framePong, codec.Parts{Head: payload}) }
+func (s *session) pinged(payload []byte) {
+	s.alive()
+	s.put(framePong, codec.Parts{Head: payload})
+}
+
+// page is the most bytes of records that an answer to this client may hold: what
+// it takes, less room for what stands around them, and for base64 in JSON.
+func (s *session) page() int {
+	most := s.transport.most()
+	if most == math.MaxInt {
+		return most
+	}
+	if s.format == codec.JSON {
+		most = most / 4 * 3
+	}
+	return max(most-512, 1)
+}
 
 // alive moves the deadline by which the client must be heard again. Until it
 // has joined, the handshake's deadline stands.
