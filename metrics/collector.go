@@ -42,7 +42,7 @@ func (c *Collector) descs() []*prometheus.Desc {
 	}
 	if c.sources.Bus != nil {
 		descs = append(descs, busMetrics.descs()...)
-		descs = append(descs, busCalls)
+		descs = append(descs, busCalls, busTransports, busLogins)
 	}
 	return descs
 }

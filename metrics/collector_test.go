@@ -39,7 +39,7 @@ func sources() metrics.Sources {
 			{Name: "balances", Version: "1", Position: 9, Lag: 3, Live: true, Rows: 4, Applied: 20},
 			{Name: "owners", Version: "2", Position: 5, Lag: 7, Parked: &projection.Parked{}, Failures: 1},
 		}}},
-		Bus: bus{wampbus.Stats{Sessions: 2, Joined: 5, Calls: map[wampbus.Call]uint64{
+		Bus: bus{wampbus.Stats{Sessions: 2, SessionsBy: map[string]int{"websocket": 2}, LoginsFailed: map[string]uint64{"ticket": 3}, Joined: 5, Calls: map[wampbus.Call]uint64{
 			{Procedure: "es.read", Outcome: "ok"}:                    7,
 			{Procedure: "es.command.", Outcome: "es.error.rejected"}: 1,
 		}}},
@@ -67,6 +67,8 @@ func TestNamesAreStable(t *testing.T) {
 const stableNames = `
 verbatim_bus_calls_in_flight
 verbatim_bus_calls_total
+verbatim_bus_logins_failed_total
+verbatim_bus_logins_throttled_total
 verbatim_bus_published_events_total
 verbatim_bus_published_position
 verbatim_bus_queue_bytes
@@ -75,6 +77,7 @@ verbatim_bus_sent_bytes_total
 verbatim_bus_sessions
 verbatim_bus_sessions_ended_total
 verbatim_bus_sessions_total
+verbatim_bus_transport_sessions
 verbatim_store_appends_total
 verbatim_store_clock_behind_total
 verbatim_store_commit_duration_seconds

@@ -8,6 +8,8 @@ import (
 
 	"github.com/gammazero/nexus/v3/router/auth"
 	"github.com/gammazero/nexus/v3/wamp"
+
+	"github.com/verbatim-es/verbatim/wampbus/users"
 )
 
 // anonymous lets clients in that do not authenticate, where the operator said so.
@@ -53,13 +55,20 @@ func (a serverAuth) Authenticate(_ wamp.ID, details wamp.Dict, peer wamp.Peer) (
 	return &wamp.Welcome{Details: wamp.Dict{"authid": "server", "authrole": "server", "authprovider": "static"}}, nil
 }
 
-// checked refuses authenticators that would take the place of the bus's own.
+// checked refuses authenticators that would take the place of the bus's own, or
+// of each other.
 func checked(authenticators []auth.Authenticator) error {
+	seen := make(map[string]bool)
 	for _, a := range authenticators {
-		switch method := a.AuthMethod(); method {
+		method := a.AuthMethod()
+		switch method {
 		case serverMethod, "anonymous", "":
 			return fmt.Errorf("wampbus: an authenticator for method %q can't be added: use Options.Anonymous for clients that do not authenticate", method)
 		}
+		if seen[method] {
+			return fmt.Errorf("wampbus: method %q has two authenticators: those of Options.Users are %s, %s and %s", method, users.Ticket, users.CRA, users.Cryptosign)
+		}
+		seen[method] = true
 	}
 	return nil
 }

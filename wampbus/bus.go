@@ -25,13 +25,14 @@ var ErrClosed = errors.New("the bus is closed")
 // Bus serves a log over WAMP. Make one with [New]; its methods are safe for
 // concurrent use.
 type Bus struct {
-	options Options
-	limits  Limits
-	log     *slog.Logger
-	routes  map[string]route
-	views   map[string]projection.Info
-	secret  string // of the bus's own sessions
-	stats   stats
+	options  Options
+	limits   Limits
+	log      *slog.Logger
+	routes   map[string]route
+	views    map[string]projection.Info
+	secret   string // of the bus's own sessions
+	stats    stats
+	throttle throttle
 
 	router router.Router
 	callee *callee
@@ -67,8 +68,8 @@ func New(o Options) (*Bus, error) {
 		views: make(map[string]projection.Info), sessions: make(map[*session]struct{}),
 		closed: make(chan struct{}), liveDone: make(chan struct{}), fanout: newFanout(), crowded: make(map[*session]struct{}),
 	}
-	b.stats.calls = make(map[Call]uint64)
-	if err := checked(o.Authenticators); err != nil {
+	b.stats.calls, b.stats.logins = make(map[Call]uint64), make(map[string]uint64)
+	if err := checked(append(b.logins(), o.Authenticators...)); err != nil {
 		return nil, err
 	}
 	if b.routes, err = routes(o.Handlers, o.Schemas); err != nil {
@@ -95,7 +96,7 @@ func (b *Bus) start() error {
 		Authenticators: append([]auth.Authenticator{
 			anonymous{roles: b.options.Anonymous, anywhere: b.options.AnonymousAnywhere},
 			serverAuth{b},
-		}, b.options.Authenticators...),
+		}, append(b.logins(), b.options.Authenticators...)...),
 		Authorizer: authorizer{b},
 		// Every peer says that it is local, so locals are trusted with nothing.
 		RequireLocalAuth:  true,

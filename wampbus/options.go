@@ -14,6 +14,7 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/projection"
 	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/wampbus/users"
 )
 
 // CommandHandler handles the commands of one kind of aggregate. Every
@@ -57,7 +58,10 @@ type Options struct {
 	// AnonymousAnywhere extends Anonymous to clients that are not on this
 	// machine's loopback interface.
 	AnonymousAnywhere bool
-	// Authenticators let other clients in. The authrole that one grants is a
+	// Users are let in by ticket, WAMP-CRA or Cryptosign; nil means none. Failed
+	// attempts are slowed down, by address and by authid.
+	Users *users.File
+	// Authenticators let other clients in, by other methods. The authrole that one grants is a
 	// list of role names as in [Roles.String]; other names grant nothing.
 	Authenticators []auth.Authenticator
 	// AllowedOrigins are the origins, "https://example.com", whose web pages
@@ -114,6 +118,14 @@ func (o Options) withDefaults() (Options, error) {
 		return o, errors.New("wampbus: Options.Schemas is nil: the bus needs the log's schemas")
 	case o.Anonymous > Reader|Writer|Commander|Admin:
 		return o, fmt.Errorf("wampbus: Options.Anonymous is %d, which is no set of roles", o.Anonymous)
+	}
+	if o.Users != nil {
+		if err := o.Users.Each(func(c *users.Credential) error {
+			_, err := ParseRoles(c.Roles)
+			return err
+		}); err != nil {
+			return o, fmt.Errorf("wampbus: Options.Users: %w", err)
+		}
 	}
 	if o.Realm == "" {
 		o.Realm = "verbatim"

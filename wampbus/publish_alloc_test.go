@@ -27,6 +27,7 @@ type sink struct {
 	frames *atomic.Int64 // messages that were queued for it
 }
 
+func (*sink) name() string   { return "sink" }
 func (*sink) serve(*session) {}
 func (s *sink) receive() ([]byte, error) {
 	select {

@@ -134,7 +134,7 @@ func (b *Bus) serveRaw(ctx context.Context, conn net.Conn, own *group) {
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
-	details := transportDetails("rawsocket", conn.RemoteAddr().String(), s)
+	details := transportDetails(raw.name(), conn.RemoteAddr().String(), s)
 	details["protocol"] = format.Subprotocol()
 	s.run(details)
 }
@@ -189,6 +189,8 @@ func (r *rawSocket) answer() []byte {
 	}
 	return []byte{rawMagic, byte(min(exponent, 15))<<4 | r.format, 0, 0}
 }
+
+func (*rawSocket) name() string { return "rawsocket" }
 
 func (r *rawSocket) serve(s *session) { r.pinged, r.ponged = s.pinged, s.alive }
 

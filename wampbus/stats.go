@@ -12,6 +12,13 @@ type Stats struct {
 	// the realm.
 	Sessions int
 	Joined   uint64
+	// SessionsBy are the clients connected by transport, "websocket" or
+	// "rawsocket".
+	SessionsBy map[string]int
+	// LoginsFailed counts failed attempts of Options.Users, by method;
+	// LoginsThrottled those that were delayed or refused for earlier failures.
+	LoginsFailed    map[string]uint64
+	LoginsThrottled uint64
 	// Ended is how many sessions the bus ended itself: too slow, against the
 	// protocol, silent.
 	Ended uint64
@@ -41,11 +48,18 @@ type Call struct {
 }
 
 type stats struct {
-	joined, ended, published, publishedPosition, bytesOut atomic.Uint64
+	throttled, joined, ended, published, publishedPosition, bytesOut atomic.Uint64
 
-	mu    sync.Mutex
-	calls map[Call]uint64
-	high  int
+	mu     sync.Mutex
+	calls  map[Call]uint64
+	logins map[string]uint64 // failed, by method
+	high   int
+}
+
+func (s *stats) loginFailed(method string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logins[method]++
 }
 
 func (s *stats) called(procedure string, err error) {
@@ -69,16 +83,18 @@ func (s *stats) sessionEnded(of *session) {
 // Stats returns what the bus has done and is doing.
 func (b *Bus) Stats() Stats {
 	s := Stats{
+		SessionsBy: make(map[string]int), LoginsThrottled: b.stats.throttled.Load(),
 		Joined: b.stats.joined.Load(), Ended: b.stats.ended.Load(),
 		Published: b.stats.published.Load(), PublishedPosition: b.stats.publishedPosition.Load(),
 		BytesOut: b.stats.bytesOut.Load(), CallsInFlight: int(b.callee.total.Load()),
 	}
 	b.stats.mu.Lock()
-	s.Calls, s.QueueHigh = maps.Clone(b.stats.calls), b.stats.high
+	s.Calls, s.LoginsFailed, s.QueueHigh = maps.Clone(b.stats.calls), maps.Clone(b.stats.logins), b.stats.high
 	b.stats.mu.Unlock()
 	for _, client := range b.clients() {
 		waiting, high := client.box.waiting()
 		s.Sessions++
+		s.SessionsBy[client.transport.name()]++
 		s.QueueBytes += waiting
 		s.QueueHigh = max(s.QueueHigh, high)
 	}

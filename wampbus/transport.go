@@ -24,6 +24,8 @@ type framer interface {
 // transport carries the messages of one client. Only the reader calls receive.
 type transport interface {
 	framer
+	// name is the kind of transport in what the bus says of itself.
+	name() string
 	// serve is called once, before receive: pings and pongs go to the session.
 	serve(s *session)
 	// receive returns the next message, which is the caller's. Errors are those below, or the connection's.

@@ -102,7 +102,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer h.group.remove(s)
-	details := transportDetails("websocket", r.RemoteAddr, s)
+	details := transportDetails(s.transport.name(), r.RemoteAddr, s)
 	details["protocol"] = conn.Subprotocol()
 	s.run(details)
 }
@@ -157,6 +157,8 @@ func newWebSocket(conn *websocket.Conn, format codec.Format, limit int) *webSock
 	conn.SetCloseHandler(func(int, string) error { return nil }) // the writer answers
 	return &webSocket{conn: conn, text: format.Text()}
 }
+
+func (*webSocket) name() string { return "websocket" }
 
 func (w *webSocket) serve(s *session) {
 	w.conn.SetPingHandler(func(data string) error { s.pinged([]byte(data)); return nil })

@@ -52,7 +52,8 @@ var plan = []room{
 
 	{name: "wire", paths: []string{"wampbus/internal/..."}, mayImport: []string{"schema", "event"}, external: []string{nexus + "/wamp", nexus + "/transport/serialize", websocket, ulid}, pure: true},
 	{name: "client", paths: []string{"wampbus/client/..."}, mayImport: []string{"schema", "event", "aggregate", "wire"}, external: []string{nexus + "/client", nexus + "/wamp", nexus + "/transport", nexus + "/stdlog", websocket, ulid}, pure: true},
-	{name: "wampbus", paths: []string{"wampbus"}, mayImport: []string{"schema", "event", "eventstore", "aggregate", "projection", "wire"}, external: []string{nexus, websocket, flatbuffers, ulid}},
+	{name: "users", paths: []string{"wampbus/users"}, external: []string{"golang.org/x/crypto"}, pure: true},
+	{name: "wampbus", paths: []string{"wampbus"}, mayImport: []string{"schema", "event", "eventstore", "aggregate", "projection", "wire", "users"}, external: []string{nexus, websocket, flatbuffers, ulid}},
 	{name: "metrics", paths: []string{"metrics/..."}, mayImport: []string{"event", "eventstore", "projection", "wampbus"}, external: []string{prometheus}},
 
 	// What is generated, and the example it is generated for. Consumers of
@@ -66,7 +67,7 @@ var plan = []room{
 
 	// The demo reads LMDB past the store, to compare what the store says.
 	{name: "cmd", paths: []string{"cmd/..."}, mayImport: []string{
-		"schema", "event", "lmdbenv", "eventstore", "aggregate", "projection", "client", "wampbus", "metrics", "account", "accountview", "bank", "course", "registrar",
+		"schema", "event", "lmdbenv", "eventstore", "aggregate", "projection", "client", "users", "wampbus", "metrics", "account", "accountview", "bank", "course", "registrar",
 	}, external: []string{kong, prometheus, lmdb, ulid, flatbuffers, errgroup}},
 
 	// Only tests import these.

@@ -1,0 +1,157 @@
+package wampbus
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/gammazero/nexus/v3/router/auth"
+	"github.com/gammazero/nexus/v3/wamp"
+
+	"github.com/verbatim-es/verbatim/wampbus/users"
+)
+
+// maxAuthID bounds an authid, in bytes.
+const maxAuthID = 256
+
+var (
+	errLogin     = errors.New("authentication failed")
+	errThrottled = errors.New("too many failed attempts: try again later")
+)
+
+// login authenticates by one method those who are in Options.Users. Whether an
+// authid is in there can't be told from outside: who is not gets the same
+// challenge, takes the same time, and fails with the same words.
+type login struct {
+	bus    *Bus
+	method string
+	check  func(l *login, sid wamp.ID, c *users.Credential, client wamp.Peer) (bool, error)
+}
+
+func (b *Bus) logins() []auth.Authenticator {
+	if b.options.Users == nil {
+		return nil
+	}
+	return []auth.Authenticator{
+		&login{b, users.Ticket, (*login).ticket},
+		&login{b, users.CRA, (*login).cra},
+		&login{b, users.Cryptosign, (*login).cryptosign},
+	}
+}
+
+func (l *login) AuthMethod() string { return l.method }
+
+func (l *login) Authenticate(sid wamp.ID, details wamp.Dict, client wamp.Peer) (*wamp.Welcome, error) {
+	s, ok := transportOf(details).(*session)
+	if !ok {
+		return nil, errLogin
+	}
+	authID, _ := wamp.AsString(details["authid"])
+	if authID == "" || len(authID) > maxAuthID {
+		return nil, fmt.Errorf("authid must have 1 to %d bytes", maxAuthID)
+	}
+	address := origin(s.conn.RemoteAddr())
+	if err := l.wait(s.ctx, address, authID); err != nil {
+		return nil, err
+	}
+	c, known := l.bus.options.Users.Lookup(authID, l.method)
+	proved, err := l.check(l, sid, c, client)
+	if err != nil && s.ctx.Err() != nil {
+		return nil, err // the client has left: that was no attempt
+	}
+	if err != nil || !proved || !known {
+		l.bus.throttle.failed(time.Now(), address, authID)
+		l.bus.stats.loginFailed(l.method)
+		l.bus.log.Info("authentication failed", "remote", s.conn.RemoteAddr().String(), "method", l.method, "authid", authID)
+		return nil, errLogin
+	}
+	return &wamp.Welcome{Details: wamp.Dict{"authid": authID, "authrole": c.Roles, "authprovider": "static"}}, nil
+}
+
+// wait slows down those who failed before.
+func (l *login) wait(ctx context.Context, address, authID string) error {
+	delay, ok := l.bus.throttle.enter(time.Now(), address, authID)
+	if !ok {
+		l.bus.stats.throttled.Add(1)
+		return errThrottled
+	}
+	if delay == 0 {
+		return nil
+	}
+	l.bus.stats.throttled.Add(1)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// ask sends a challenge and returns what it is answered with.
+func (l *login) ask(client wamp.Peer, extra wamp.Dict) (string, error) {
+	select {
+	case client.Send() <- &wamp.Challenge{AuthMethod: l.method, Extra: extra}:
+	default:
+		return "", errors.New("the client is blocked")
+	}
+	m, err := wamp.RecvTimeout(client, l.bus.limits.Handshake)
+	if err != nil {
+		return "", err
+	}
+	answer, ok := m.(*wamp.Authenticate)
+	if !ok {
+		return "", fmt.Errorf("a challenge was answered with %s", m.MessageType())
+	}
+	return answer.Signature, nil
+}
+
+// hashing bounds how many tickets are hashed at once: each takes 19 MiB.
+var hashing = make(chan struct{}, runtime.NumCPU())
+
+func (l *login) ticket(_ wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
+	ticket, err := l.ask(client, wamp.Dict{})
+	if err != nil || len(ticket) > 4096 {
+		return false, err
+	}
+	hashing <- struct{}{}
+	defer func() { <-hashing }()
+	return c.TicketIs(ticket), nil
+}
+
+func (l *login) cra(sid wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
+	challenge, err := json.Marshal(map[string]any{
+		"authid": c.AuthID, "authmethod": l.method, "authprovider": "static",
+		"nonce": rand.Text(), "session": sid, "timestamp": wamp.NowISO8601(),
+	})
+	if err != nil {
+		return false, err
+	}
+	salt, iterations, keyLen := c.Salting()
+	signature, err := l.ask(client, wamp.Dict{"challenge": string(challenge), "salt": salt, "iterations": iterations, "keylen": keyLen})
+	if err != nil {
+		return false, err
+	}
+	return c.Signed(string(challenge), signature), nil
+}
+
+func (l *login) cryptosign(_ wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
+	challenge := make([]byte, 32)
+	_, _ = rand.Read(challenge) // never fails
+	signature, err := l.ask(client, wamp.Dict{"challenge": hex.EncodeToString(challenge)})
+	if err != nil {
+		return false, err
+	}
+	signed, err := hex.DecodeString(signature) // the signature, and optionally what it is of
+	if err != nil || len(signed) != ed25519.SignatureSize && len(signed) != ed25519.SignatureSize+len(challenge) {
+		return false, nil
+	}
+	return ed25519.Verify(c.PublicKey(), challenge, signed[:ed25519.SignatureSize]), nil
+}

@@ -1,0 +1,130 @@
+package wampbus
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// How failed attempts to authenticate are slowed down: the first few are free,
+// each one after that doubles the delay.
+const (
+	freeFailures = 3
+	firstDelay   = 100 * time.Millisecond
+	longestDelay = 2 * time.Second
+	// forgetAfter is how long after the last one failures are forgotten.
+	forgetAfter = 10 * time.Minute
+	// maxFailed bounds how many addresses and authids are remembered.
+	maxFailed = 4096
+)
+
+// throttle counts failed attempts, by address and by authid. Attempts from one
+// address queue up behind each other, so that many connections try no more than
+// one. Attempts for one authid are only delayed: others' failures shut nobody
+// out.
+type throttle struct {
+	mu      sync.Mutex
+	entries map[string]*failures
+}
+
+type failures struct {
+	count int
+	last  time.Time
+	next  time.Time // the earliest time of the next attempt, of an address
+}
+
+func (f *failures) delay() time.Duration {
+	if f.count < freeFailures {
+		return 0
+	}
+	return min(firstDelay<<min(f.count-freeFailures, 10), longestDelay)
+}
+
+// enter returns how long an attempt is to wait, and false when so many wait
+// already that it would take too long.
+func (t *throttle) enter(now time.Time, address, authID string) (time.Duration, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var wait time.Duration
+	if f := t.get(now, "by "+authID); f != nil {
+		wait = f.delay()
+	}
+	if f := t.get(now, "at "+address); f != nil && f.delay() > 0 {
+		next := f.next
+		if next.Before(now) {
+			next = now
+		}
+		next = next.Add(f.delay())
+		if next.Sub(now) > longestDelay {
+			return 0, false
+		}
+		f.next = next
+		wait = max(wait, next.Sub(now))
+	}
+	return wait, true
+}
+
+// get returns what is remembered, nil when that is nothing any more.
+func (t *throttle) get(now time.Time, key string) *failures {
+	f := t.entries[key]
+	if f != nil && now.Sub(f.last) > forgetAfter {
+		delete(t.entries, key)
+		return nil
+	}
+	return f
+}
+
+// failed counts an attempt.
+func (t *throttle) failed(now time.Time, address, authID string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, key := range []string{"by " + authID, "at " + address} {
+		f := t.get(now, key)
+		if f == nil {
+			t.makeRoom(now)
+			f = new(failures)
+			if t.entries == nil {
+				t.entries = make(map[string]*failures)
+			}
+			t.entries[key] = f
+		}
+		f.count++
+		f.last = now
+	}
+}
+
+// makeRoom forgets what is old, or else whoever failed least.
+func (t *throttle) makeRoom(now time.Time) {
+	if len(t.entries) < maxFailed {
+		return
+	}
+	least := ""
+	for key, f := range t.entries {
+		if now.Sub(f.last) > forgetAfter {
+			delete(t.entries, key)
+		} else if least == "" || f.count < t.entries[least].count {
+			least = key
+		}
+	}
+	if len(t.entries) >= maxFailed {
+		delete(t.entries, least)
+	}
+}
+
+// origin is what counts as one address: an IPv4 address, the network of an IPv6
+// one, this machine's unix sockets.
+func origin(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return addr.Network()
+	}
+	ip := tcp.AddrPort().Addr().Unmap()
+	if ip.Is6() {
+		prefix, err := netip.AddrFrom16(ip.As16()).Prefix(64)
+		if err == nil {
+			return prefix.String()
+		}
+	}
+	return ip.String()
+}

@@ -1,0 +1,62 @@
+package wampbus
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+)
+
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	var th throttle
+	now := time.Unix(1, 0)
+	enter := func(address, authID string, want time.Duration, ok bool) {
+		t.Helper()
+		if got, entered := th.enter(now, address, authID); got != want || entered != ok {
+			t.Errorf("%s at %s waits %v, %v, want %v, %v", authID, address, got, entered, want, ok)
+		}
+	}
+	for range freeFailures {
+		enter("a", "ann", 0, true)
+		th.failed(now, "a", "ann")
+	}
+	enter("a", "bob", firstDelay, true)
+	enter("a", "bob", 2*firstDelay, true) // behind the other one
+	enter("b", "ann", firstDelay, true)
+	enter("b", "ann", firstDelay, true) // but nobody is shut out for what others did
+	enter("b", "bob", 0, true)
+	for range 100 {
+		th.failed(now, "c", "cid")
+	}
+	enter("c", "bob", longestDelay, true)
+	enter("c", "bob", 0, false)
+	enter("d", "cid", longestDelay, true)
+	now = now.Add(longestDelay)
+	enter("c", "bob", longestDelay, true)
+	now = now.Add(forgetAfter + time.Second)
+	enter("c", "cid", 0, true)
+	for i := range 3 * maxFailed {
+		th.failed(now, fmt.Sprint(i), "many")
+	}
+	if n := len(th.entries); n > maxFailed {
+		t.Errorf("%d are remembered", n)
+	}
+	if f := th.get(now, "by many"); f == nil || f.count != 3*maxFailed {
+		t.Errorf("the worst was forgotten: %+v", f)
+	}
+}
+
+func TestOriginOfAddress(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"192.0.2.7": "192.0.2.7", "::ffff:192.0.2.7": "192.0.2.7", "2001:db8:1:2:3::4": "2001:db8:1:2::/64", "2001:db8:1:2:5::6": "2001:db8:1:2::/64", "2001:db8:1:3::": "2001:db8:1:3::/64",
+	} {
+		if got := origin(&net.TCPAddr{IP: net.ParseIP(address), Port: 5}); got != want {
+			t.Errorf("%s counts as %s, want %s", address, got, want)
+		}
+	}
+	if got := origin(&net.UnixAddr{Name: "@", Net: "unix"}); got != "unix" {
+		t.Errorf("a unix socket counts as %s", got)
+	}
+}
