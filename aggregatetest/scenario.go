@@ -1,0 +1,181 @@
+package aggregatetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/verbatim-es/verbatim/aggregate"
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/event/memstore"
+)
+
+// ID is the id of the aggregate that a scenario is about.
+const ID = "1"
+
+// Scenario is an aggregate with a past.
+type Scenario[S any] struct {
+	t       testing.TB
+	def     aggregate.Definition[S]
+	log     *memstore.Store
+	handler *aggregate.Handler[S]
+	show    *renderer
+}
+
+// Given begins a scenario with what has happened, in that order. Events without
+// a stream are of the aggregate with id [ID]; [In] puts others elsewhere.
+func Given[S any](t testing.TB, def aggregate.Definition[S], events ...event.Proposed) *Scenario[S] {
+	t.Helper()
+	log, err := memstore.New(def.Schema)
+	if err != nil {
+		t.Fatalf("given: the definition's schema: %v", err)
+	}
+	s := &Scenario[S]{t: t, def: def, log: log, show: newRenderer(log.Schemas(), def.Category)}
+	s.handler = aggregate.New(log, s.watched(), aggregate.Options{})
+	if len(events) > 0 {
+		if _, err := log.Append(context.Background(), event.Append{Stream: s.stream(), Events: events}); err != nil {
+			t.Fatalf("given: %v", err)
+		}
+	}
+	return s
+}
+
+// In puts an event into another stream than that of the scenario's aggregate:
+// "account-2".
+func In(stream string, e event.Proposed) event.Proposed {
+	e.Stream = stream
+	return e
+}
+
+func (s *Scenario[S]) stream() string { return event.StreamName(s.def.Category, ID) }
+
+// watched is the definition with deciders that must leave the state alone.
+func (s *Scenario[S]) watched() aggregate.Definition[S] {
+	def := s.def
+	if def.Pack == nil {
+		return def
+	}
+	def.Commands = make(map[string]func(*S, []byte, *aggregate.Decision[S]) error)
+	for command, decide := range s.def.Commands {
+		def.Commands[command] = func(state *S, data []byte, out *aggregate.Decision[S]) error {
+			s.t.Helper()
+			before := def.Pack(state)
+			err := decide(state, data, out)
+			if after := def.Pack(state); !bytes.Equal(before, after) {
+				s.t.Errorf("deciding %s changed the state, which only Evolve methods may do (- before, + after):\n%s",
+					command, diff(s.show.state(before), s.show.state(after)))
+			}
+			return err
+		}
+	}
+	return def
+}
+
+// When gives the commands to the aggregate, several in one append.
+func (s *Scenario[S]) When(commands ...aggregate.Command) *Outcome[S] {
+	s.t.Helper()
+	ctx := context.Background()
+	head, err := s.log.Head(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	o := &Outcome[S]{Scenario: s}
+	if len(commands) == 1 {
+		_, o.err = s.handler.Handle(ctx, ID, commands[0].Type, commands[0].Data)
+	} else {
+		_, o.err = s.handler.HandleAll(ctx, ID, commands)
+	}
+	for e, err := range event.Read(ctx, s.log, event.Selection{After: head.Position}) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		o.events = append(o.events, e)
+	}
+	for _, c := range commands {
+		o.asked += "when " + s.show.command(c)
+	}
+	return o
+}
+
+// Outcome is what became of commands. More can be given: When goes on from it.
+type Outcome[S any] struct {
+	*Scenario[S]
+	asked  string
+	events []event.Event
+	err    error
+}
+
+// Then expects exactly these events, in this order; none is an accepted command
+// that changes nothing. Stream, type and data are compared.
+func (o *Outcome[S]) Then(events ...event.Proposed) *Outcome[S] {
+	o.t.Helper()
+	if o.err != nil {
+		o.t.Errorf("%sgot the error %v, want %d events", o.asked, o.err, len(events))
+		return o
+	}
+	want, got := o.expected(events), o.stored()
+	if want.exact != got.exact {
+		o.t.Errorf("%sthe events differ (- want, + got):\n%s", o.asked, diff(want.shown, got.shown))
+	}
+	return o
+}
+
+// Rejected expects that a decider refuses, with that code, and that nothing is
+// stored.
+func (o *Outcome[S]) Rejected(code string) *Outcome[S] {
+	o.t.Helper()
+	switch rejected, is := rejection(o.err); {
+	case o.err == nil:
+		o.t.Errorf("%sgot these events, want the rejection %q:\n%s", o.asked, code, o.stored().shown)
+	case !is:
+		o.t.Errorf("%sgot the error %v, want the rejection %q", o.asked, o.err, code)
+	case rejected.Code != code:
+		o.t.Errorf("%sgot the rejection %q (%s), want %q", o.asked, rejected.Code, rejected.Message, code)
+	}
+	return o
+}
+
+// State expects the aggregate's state. Empty and nil slices are the same, where
+// the definition packs states.
+func (o *Outcome[S]) State(want S) *Outcome[S] {
+	o.t.Helper()
+	got, _, err := o.handler.Load(context.Background(), ID)
+	if err != nil {
+		o.t.Errorf("%sthe state: %v", o.asked, err)
+		return o
+	}
+	w, g := o.states(&want, got)
+	if w != g {
+		o.t.Errorf("%sthe state differs (- want, + got):\n%s", o.asked, diff(w, g))
+	}
+	return o
+}
+
+func (o *Outcome[S]) states(want, got *S) (w, g string) {
+	if o.def.Pack == nil {
+		return fmt.Sprintf("%+v\n", *want), fmt.Sprintf("%+v\n", *got)
+	}
+	pw, pg := o.def.Pack(want), o.def.Pack(got)
+	if bytes.Equal(pw, pg) {
+		return "", ""
+	}
+	return o.show.state(pw), o.show.state(pg)
+}
+
+func (o *Outcome[S]) expected(events []event.Proposed) (r rendering) {
+	for _, p := range events {
+		if p.Stream == "" {
+			p.Stream = o.stream()
+		}
+		r.add(o.show.event(p.Stream, p.Type, p.Schema, p.Data))
+	}
+	return r
+}
+
+func (o *Outcome[S]) stored() (r rendering) {
+	for _, e := range o.events {
+		r.add(o.show.event(e.Stream(), e.Type(), e.Schema(), e.Data()))
+	}
+	return r
+}
