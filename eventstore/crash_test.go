@@ -56,11 +56,7 @@ func TestCrashSimulated(t *testing.T) {
 // disk that can really lose something.
 func shmDir(t testing.TB) string {
 	t.Helper()
-	parent := "/dev/shm"
-	if _, err := os.Stat(parent); err != nil {
-		parent = ""
-	}
-	dir, err := os.MkdirTemp(parent, "eventstore")
+	dir, err := os.MkdirTemp(MemoryDir(), "eventstore")
 	if err != nil {
 		t.Fatal(err)
 	}

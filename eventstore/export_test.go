@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -21,10 +22,41 @@ var FailPoints = []string{
 	string(pointOpened), string(pointCaughtUp), string(pointEmptied),
 }
 
-// WithShortRuns has the index close runs of a few positions.
-func WithShortRuns(o Options) Options {
-	o.hooks.run = 3
-	return o
+// PowerDisk is a simulated disk for journals.
+type PowerDisk struct{ disk *powerDisk }
+
+// NewPowerDisk makes an empty one.
+func NewPowerDisk(seed uint64) PowerDisk { return PowerDisk{newPowerDisk(seed)} }
+
+// Open opens a small store in dir whose journal is on the disk, whose tail has
+// short chunks, and whose index short runs.
+func (d PowerDisk) Open(dir string) (*Store, error) {
+	return Open(dir, Options{
+		Schemas: eventstoretest.Schema, MaxAppend: 64 << 10, MaxJournal: 256 << 10, MaxTail: 48 << 10,
+		hooks: hooks{fs: d.disk, at: d.disk.at, interval: time.Millisecond, chunk: 4, run: 3},
+	})
+}
+
+// Arm has the power go at the nth change of journal, log or index; nothing is
+// written any more from then on.
+func (d PowerDisk) Arm(n int) { d.disk.arm(n, noFault, 0) }
+
+// Crash ends the process that had the journal, with the power or by itself. What
+// it did not sync is then lost, some of it, or not.
+func (d PowerDisk) Crash(power bool) {
+	if power {
+		d.disk.losePower()
+	} else {
+		d.disk.kill()
+	}
+}
+
+// MemoryDir returns where directories cost no syncs, "" if there is no such place.
+func MemoryDir() string {
+	if _, err := os.Stat("/dev/shm"); err != nil {
+		return ""
+	}
+	return "/dev/shm"
 }
 
 // OpenToDie opens a store with a small journal, whose process kills itself when

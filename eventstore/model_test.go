@@ -38,18 +38,19 @@ type keyed struct {
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp("", "model")
+		dir, err := os.MkdirTemp(eventstore.MemoryDir(), "model")
 		if err != nil {
 			rt.Fatal(err)
 		}
 		defer os.RemoveAll(dir)
-		m := &machine{dir: dir, model: model{versions: map[string]uint64{}, keys: map[string]keyed{}}}
+		m := &machine{dir: dir, disk: eventstore.NewPowerDisk(rapid.Uint64().Draw(rt, "seed of the disk")), model: model{versions: map[string]uint64{}, keys: map[string]keyed{}}}
 		m.open(rt)
 		defer func() { _ = m.store.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){
 			"append": m.append,
 			"read":   m.read,
 			"reopen": m.reopen,
+			"crash":  m.crash,
 			"index":  m.verify,
 			"rebuild": func(rt *rapid.T) {
 				m.close(rt)
@@ -66,12 +67,13 @@ func TestModel(t *testing.T) {
 // machine drives store and model side by side.
 type machine struct {
 	dir   string
+	disk  eventstore.PowerDisk
 	store *eventstore.Store
 	model model
 }
 
 func (m *machine) open(t *rapid.T) {
-	store, err := eventstore.Open(m.dir, eventstore.WithShortRuns(small()))
+	store, err := m.disk.Open(m.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +109,64 @@ var (
 )
 
 func (m *machine) append(t *rapid.T) {
+	a, facts := m.draw(t)
+	receipt, err := m.store.Append(context.Background(), a)
+	m.model.append(t, a, facts, receipt, err)
+}
+
+// crash appends until the power goes, at any change of journal, log or index, and
+// perhaps once more while what it left behind is recovered.
+func (m *machine) crash(t *rapid.T) {
+	changes := rapid.IntRange(1, 25)
+	m.disk.Arm(changes.Draw(t, "changes until the power goes"))
+	var unknown event.Append
+	var facts []fact
+	for range 30 {
+		a, f := m.draw(t)
+		receipt, err := m.store.Append(context.Background(), a)
+		if errors.Is(err, event.ErrUnavailable) {
+			if errors.Is(err, event.ErrOutcomeUnknown) {
+				unknown, facts = a, f
+			}
+			break
+		}
+		m.model.append(t, a, f, receipt, err)
+	}
+	_ = m.store.Close() // fails, if the power went
+	m.disk.Crash(rapid.Bool().Draw(t, "power"))
+	if rapid.Bool().Draw(t, "again") {
+		m.disk.Arm(changes.Draw(t, "changes until the power goes again"))
+		if store, err := m.disk.Open(m.dir); err == nil {
+			_ = store.Close() // fails, if the power went
+		}
+		m.disk.Crash(rapid.Bool().Draw(t, "power again"))
+	}
+	m.open(t)
+	m.settle(t, unknown, facts)
+	m.verify(t)
+}
+
+// settle finds out what became of an append of unknown outcome: all of it is
+// there, where it had to be, or nothing.
+func (m *machine) settle(t *rapid.T, a event.Append, facts []fact) {
+	head := uint64(len(m.model.facts))
+	receipt := event.Receipt{First: head + 1}
+	for e, err := range m.store.Read(context.Background(), event.Selection{After: head}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(receipt.IDs); n >= len(facts) || e.Stream() != facts[n].stream || e.Type() != facts[n].typ || e.BatchKey() != a.Key {
+			t.Fatalf("after a crash there is %v, want no more than the last append", e)
+		}
+		receipt.IDs = append(receipt.IDs, e.ID())
+	}
+	if len(receipt.IDs) > 0 {
+		m.model.append(t, a, facts, receipt, nil)
+	}
+}
+
+// draw draws an append.
+func (m *machine) draw(t *rapid.T) (event.Append, []fact) {
 	a := event.Append{Stream: streams.Draw(t, "stream")}
 	var facts []fact
 	for range rapid.IntRange(1, 4).Draw(t, "events") {
@@ -136,8 +196,7 @@ func (m *machine) append(t *rapid.T) {
 	for range rapid.IntRange(0, 2).Draw(t, "conditions") {
 		a.Conditions = append(a.Conditions, m.condition(t))
 	}
-	receipt, err := m.store.Append(context.Background(), a)
-	m.model.append(t, a, facts, receipt, err)
+	return a, facts
 }
 
 func (m *machine) condition(t *rapid.T) event.Condition {
