@@ -54,6 +54,14 @@ func (b *Bus) command(ctx context.Context, in *invocation) (answer, error) {
 	if in.has("expect") {
 		options = append(options, aggregate.Expect(in.number("expect")))
 	}
+	options = append(options, aggregate.Causation(in.id("causation")), aggregate.Correlation(in.id("correlation")))
+	if metadata, ok := in.take("metadata"); ok {
+		pairs, err := asMetadata(metadata)
+		in.keep(err)
+		for _, m := range pairs {
+			options = append(options, aggregate.Metadata(m.Key, m.Value))
+		}
+	}
 	if err := in.end(); err != nil {
 		return answer{}, err
 	}

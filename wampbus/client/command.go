@@ -6,6 +6,7 @@ import (
 	"github.com/gammazero/nexus/v3/wamp"
 
 	"github.com/verbatim-es/verbatim/aggregate"
+	"github.com/verbatim-es/verbatim/event"
 )
 
 // CommandOptions are optional.
@@ -19,6 +20,11 @@ type CommandOptions struct {
 	// Schema is the fingerprint of the schema that the command was built with;
 	// 0 means the server's current one.
 	Schema uint64
+	// Causation and Correlation are those of the events that the command leads
+	// to; where both are zero, the context's, see [event.WithCause]. Metadata is
+	// added to each of the events.
+	Causation, Correlation event.ID
+	Metadata               []event.Meta
 }
 
 // Command sends a command to the aggregate with that id:
@@ -36,6 +42,14 @@ func (c *Client) Command(ctx context.Context, aggregateName, id, command string,
 	}
 	if o.Schema != 0 {
 		kwargs["schema"] = formatFingerprint(o.Schema)
+	}
+	if o.Causation.IsZero() && o.Correlation.IsZero() {
+		o.Causation, o.Correlation = event.Cause(ctx)
+	}
+	putID(kwargs, "causation", o.Causation)
+	putID(kwargs, "correlation", o.Correlation)
+	if len(o.Metadata) > 0 {
+		kwargs["metadata"] = pairs(o.Metadata)
 	}
 	procedure := "es.command." + aggregateName + "." + command
 	r, err := c.call(ctx, request{procedure: procedure, args: wamp.List{id, data}, kwargs: kwargs, effect: onceFor(o.Key)})

@@ -60,11 +60,7 @@ func proposed(p *event.Proposed) []any {
 		fields["tags"] = p.Tags
 	}
 	if len(p.Metadata) > 0 {
-		pairs := make([]any, len(p.Metadata))
-		for i, m := range p.Metadata {
-			pairs[i] = []any{m.Key, m.Value}
-		}
-		fields["metadata"] = pairs
+		fields["metadata"] = pairs(p.Metadata)
 	}
 	putID(fields, "causation", p.Causation)
 	putID(fields, "correlation", p.Correlation)
@@ -75,6 +71,15 @@ func proposed(p *event.Proposed) []any {
 		return []any{p.Type, p.Data}
 	}
 	return []any{p.Type, p.Data, fields}
+}
+
+// pairs is metadata as it travels: in order, keys may repeat.
+func pairs(metadata []event.Meta) []any {
+	pairs := make([]any, len(metadata))
+	for i, m := range metadata {
+		pairs[i] = []any{m.Key, m.Value}
+	}
+	return pairs
 }
 
 func conditionFields(condition event.Condition) map[string]any {

@@ -1,0 +1,67 @@
+package wampbus_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/verbatim-es/verbatim/aggregate"
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/event/memstore"
+	"github.com/verbatim-es/verbatim/examples/bank"
+	"github.com/verbatim-es/verbatim/examples/bank/account"
+	"github.com/verbatim-es/verbatim/wampbus"
+	"github.com/verbatim-es/verbatim/wampbus/client"
+)
+
+// What caused a command, and what goes with it, reaches its events over the
+// wire.
+func TestCommandsCarryTheirCause(t *testing.T) {
+	t.Parallel()
+	store, err := memstore.New(account.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := serve(t, wampbus.Options{
+		Log: store, Schemas: store.Schemas(), Anonymous: wampbus.Commander,
+		Handlers: []wampbus.CommandHandler{account.NewHandler(store, bank.Teller{}, aggregate.Options{})},
+	})
+	c, ctx := h.dial(t, client.Options{}), t.Context()
+	send := func(command string, data []byte, o client.CommandOptions) event.Event {
+		t.Helper()
+		if _, err := c.Command(ctx, "account", "1", command, data, o); err != nil {
+			t.Fatal(err)
+		}
+		for e, err := range event.Read(ctx, store, event.Selection{Backward: true, Limit: 1}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return e
+		}
+		return event.Event{}
+	}
+	want := func(e event.Event, causation, correlation event.ID) {
+		t.Helper()
+		if e.Causation() != causation || e.Correlation() != correlation {
+			t.Errorf("%v is caused by %v in %v, want %v in %v", e, e.Causation(), e.Correlation(), causation, correlation)
+		}
+	}
+	credit := account.NewCredit(account.CreditFields{Amount: 1})
+	first := send("open", account.NewOpen("ada"), client.CommandOptions{})
+	want(first, event.ID{}, event.ID{})
+	other := event.ID{1}
+	second := send("credit", credit, client.CommandOptions{Causation: first.ID(), Correlation: other, Metadata: []event.Meta{{Key: "b", Value: "1"}, {Key: "a", Value: "2"}}})
+	want(second, first.ID(), other)
+	var metadata []event.Meta
+	for key, value := range second.Metadata() {
+		metadata = append(metadata, event.Meta{Key: key, Value: value})
+	}
+	if len(metadata) != 2 || metadata[0].Key != "b" || metadata[1].Value != "2" {
+		t.Errorf("metadata %v", metadata)
+	}
+	ctx = event.WithCause(ctx, second)
+	want(send("credit", credit, client.CommandOptions{}), second.ID(), other)
+	_, err = c.Command(ctx, "account", "1", "credit", credit, client.CommandOptions{Metadata: []event.Meta{{Key: "es.command"}}})
+	if !errors.As(err, new(*event.ArgumentError)) {
+		t.Errorf("a key of the framework's: %v", err)
+	}
+}
