@@ -116,7 +116,8 @@ func (s *Store) facts(ctx context.Context, p *commit.Proposal) (err error) {
 // versions fills in the versions that the tail did not know.
 func (s *Store) versions(streams []string, versions []uint64) error {
 	return s.index.env.View(func(txn *lmdbenv.Txn) (err error) {
-		view := indexView{index: s.index, txn: txn}
+		view := s.index.view(txn)
+		defer view.close()
 		for i, stream := range streams {
 			if versions[i] != 0 {
 				continue
@@ -202,7 +203,6 @@ func (s *Store) searchMatch(ctx context.Context, q event.Query, from uint64) (hi
 	if err != nil {
 		return hit{}, err
 	}
-	defer p.close()
 	p.bound, p.done = scanBound, ctx.Done()
 	h, err := p.seek(from)
 	if err != nil || !h.ok || h.partial {

@@ -89,6 +89,29 @@ type indexView struct {
 	*index
 	txn *lmdbenv.Txn
 	log logView
+	// cursors are shared by all lists of a kind: each use begins by moving them.
+	cursors *[listKinds]*lmdbenv.Cursor
+}
+
+// view must be closed before txn ends.
+func (x *index) view(txn *lmdbenv.Txn) indexView {
+	return indexView{index: x, txn: txn, cursors: new([listKinds]*lmdbenv.Cursor)}
+}
+
+func (v indexView) close() {
+	for _, c := range v.cursors {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+func (v indexView) cursor(kind listKind) (c *lmdbenv.Cursor, err error) {
+	if c = v.cursors[kind]; c == nil {
+		c, err = v.txn.OpenCursor(v.lists[kind])
+		v.cursors[kind] = c
+	}
+	return c, err
 }
 
 // key returns the place of the first event of the append with that key.
@@ -119,12 +142,11 @@ func (v indexView) openRun(l list) (r run, ok bool, err error) {
 		return run{}, false, err
 	}
 	if value == nil {
-		c, err := v.txn.OpenCursor(v.lists[l.kind])
-		if err != nil {
-			return run{}, false, err
+		c, err := v.cursor(l.kind)
+		if err == nil {
+			err = absent(c, l.name, key)
 		}
-		defer c.Close()
-		return run{}, false, absent(c, l.name, key)
+		return run{}, false, err
 	}
 	r, _, err = readRun(key, value)
 	return r, err == nil, err
@@ -138,11 +160,10 @@ func (v indexView) postings(l list, backward bool) postings {
 func (v indexView) everything(bool) postings { return &allPostings{} }
 
 func (v indexView) typesWithPrefix(prefix string) (names []string, err error) {
-	c, err := v.txn.OpenCursor(v.lists[byType])
+	c, err := v.cursor(byType)
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
 	for from := []byte(prefix); ; {
 		_, key, err := around(c, from)
 		if err != nil || !bytes.HasPrefix(key, []byte(prefix)) {

@@ -167,6 +167,11 @@ func checked(key, record []byte, position uint64) (event.Event, error) {
 		}
 		return event.Event{}, err
 	}
+	return placed(key, record, position)
+}
+
+// placed is checked for a record that is intact.
+func placed(key, record []byte, position uint64) (event.Event, error) {
 	e := event.Trusted(record)
 	if position == 0 {
 		position = e.Position()
@@ -230,53 +235,25 @@ func (v logView) at(p place) (event.Event, error) {
 	return checked(p.id[:], record, p.position)
 }
 
-// finder finds the events that an index lists. It moves from neighbour to
-// neighbour where it can.
+// finder finds the events that an index lists.
 type finder struct {
-	backward bool
-	ids      idTable
-	cursor   *lmdbenv.Cursor
-	last     uint64 // position at which the cursor is, 0 if it is nowhere
-}
-
-func (f *finder) close() {
-	if f.cursor != nil {
-		f.cursor.Close()
-	}
+	window
+	ids idTable
 }
 
 // at returns the event at a position that the index listed. It aliases the map.
 func (f *finder) at(v indexView, position uint64) (event.Event, error) {
-	if f.cursor == nil {
-		var err error
-		if f.cursor, err = v.log.txn.OpenCursor(v.log.records); err != nil {
-			return event.Event{}, err
-		}
-	}
-	key, record, err := f.move(v, position)
-	if lmdbenv.IsNotFound(err) {
-		return event.Event{}, &event.CorruptError{Position: position, Message: "the id that the index has for it is not in the log"}
-	}
-	if err != nil {
-		return event.Event{}, err
-	}
-	f.last = position
-	return checked(key, record, position)
-}
-
-func (f *finder) move(v indexView, position uint64) (key, record []byte, err error) {
-	switch {
-	case f.last == 0:
-	case !f.backward && position == f.last+1:
-		return f.cursor.Get(nil, nil, lmdbenv.Next)
-	case f.backward && position == f.last-1:
-		return f.cursor.Get(nil, nil, lmdbenv.Prev)
+	if f.has(position) || f.next() == position {
+		return f.window.at(v.log, position)
 	}
 	at, err := f.ids.place(v, position)
 	if err != nil {
-		return nil, nil, err
+		return event.Event{}, err
 	}
-	return f.cursor.Get(at.id[:], nil, lmdbenv.SetKey)
+	if err := f.move(v.log, at); err != nil {
+		return event.Event{}, err
+	}
+	return f.window.at(v.log, position)
 }
 
 // append returns all events of the append that begins at a place. They alias
@@ -332,74 +309,30 @@ func (v logView) after(id event.ID, inclusive bool) (position uint64, ok bool, e
 
 // scan is a run through the log by position, in one direction.
 type scan struct {
-	cursor   *lmdbenv.Cursor
+	window
+	log      logView
 	position uint64 // of the event that next returns
-	op       uint   // how the cursor gets there; 0: it is there
-	backward bool
-	key, val []byte
 }
 
 // scan starts at a position that exists.
 func (v logView) scan(position uint64, backward bool) (*scan, error) {
-	c, err := v.txn.OpenCursor(v.records)
-	if err != nil {
-		return nil, err
-	}
-	s := &scan{cursor: c, position: position, backward: backward}
+	s := &scan{window: window{backward: backward}, log: v, position: position}
 	if err := s.find(v, position); err != nil {
-		c.Close()
+		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// find walks to a position from the nearest one whose id is kept.
-func (s *scan) find(v logView, position uint64) error {
-	at := position / sparseStep * sparseStep
-	var err error
-	if at == 0 {
-		at = 1
-		s.key, s.val, err = s.cursor.Get(nil, nil, lmdbenv.First)
-	} else {
-		var id []byte
-		id, err = v.txn.Get(v.positions, binary.BigEndian.AppendUint64(nil, at))
-		if err == nil {
-			s.key, s.val, err = s.cursor.Get(id, nil, lmdbenv.SetKey)
-		}
-	}
-	for ; err == nil && at < position; at++ {
-		s.key, s.val, err = s.cursor.Get(nil, nil, lmdbenv.Next)
-	}
-	if lmdbenv.IsNotFound(err) {
-		return &event.CorruptError{Position: position, Message: "the log has no way to it"}
-	}
-	return err
-}
-
-func (s *scan) close() { s.cursor.Close() }
-
 // next returns the event at the scan's position and moves on. The caller knows
 // that there is one.
 func (s *scan) next() (event.Event, error) {
-	if s.op != 0 {
-		var err error
-		s.key, s.val, err = s.cursor.Get(nil, nil, s.op)
-		if lmdbenv.IsNotFound(err) {
-			return event.Event{}, &event.CorruptError{Position: s.position, Message: "it is missing in the log"}
-		}
-		if err != nil {
-			return event.Event{}, err
-		}
-	}
-	e, err := checked(s.key, s.val, s.position)
+	e, err := s.at(s.log, s.position)
 	if err != nil {
 		return event.Event{}, err
 	}
-	if s.op = lmdbenv.Next; s.backward {
-		s.op = lmdbenv.Prev
-		s.position--
-	} else {
-		s.position++
+	if s.position++; s.backward {
+		s.position -= 2
 	}
 	return e, nil
 }

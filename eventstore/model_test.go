@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -320,13 +321,15 @@ func (m *machine) read(t *rapid.T) {
 	}
 	if rapid.Bool().Draw(t, "start") {
 		s.After = rapid.Uint64Range(0, head).Draw(t, "after")
+	} else if !s.Backward && head > 0 && rapid.Bool().Draw(t, "since") {
+		s.Since = m.model.facts[rapid.IntRange(0, int(head)-1).Draw(t, "event")].id.Timestamp()
 	} else if s.Stream != "" && !s.Backward {
 		s.FromVersion = rapid.Uint64Range(0, 6).Draw(t, "version")
 	}
 	var want []uint64
 	for i, f := range m.model.facts {
 		at := uint64(i) + 1
-		in := at > s.After && f.version >= s.FromVersion
+		in := at > s.After && f.version >= s.FromVersion && !f.id.Timestamp().Before(s.Since)
 		if s.Backward {
 			in = s.After == 0 || at < s.After
 		}
@@ -343,8 +346,9 @@ func (m *machine) read(t *rapid.T) {
 	m.compare(t, s, want)
 }
 
-// compare reads by pages of random sizes.
+// compare reads a view, and by pages of random sizes.
 func (m *machine) compare(t *rapid.T, s event.Selection, want []uint64) {
+	m.view(t, s, want)
 	maxBytes := rapid.SampledFrom([]int{0, 1, 500}).Draw(t, "max bytes")
 	var got []uint64
 	for limit := s.Limit; ; {
@@ -365,12 +369,30 @@ func (m *machine) compare(t *rapid.T, s event.Selection, want []uint64) {
 		if !page.More || limit > 0 && len(got) >= limit {
 			break
 		}
-		s.After, s.FromVersion = page.Last, 0
+		s.After, s.FromVersion, s.Since = page.Last, 0, time.Time{}
 		if limit > 0 {
 			s.Limit = limit - len(got)
 		}
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("read %+v: got %v, want %v", s, got, want)
+	}
+}
+
+func (m *machine) view(t *rapid.T, s event.Selection, want []uint64) {
+	var got []uint64
+	if err := m.store.View(context.Background(), func(snap *eventstore.Snapshot) error {
+		for e, err := range snap.Read(s) {
+			if err != nil {
+				return err
+			}
+			if f := m.model.facts[e.Position()-1]; e.ID() != f.id || e.Stream() != f.stream || e.Version() != f.version {
+				t.Fatalf("viewed %v, want %+v", e, f)
+			}
+			got = append(got, e.Position())
+		}
+		return nil
+	}); err != nil || !slices.Equal(got, want) {
+		t.Fatalf("view %+v: got %v, %v, want %v", s, got, err, want)
 	}
 }

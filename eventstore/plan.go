@@ -31,7 +31,6 @@ type postings interface {
 	// seek returns the first hit at position or further on. Positions must
 	// not go back from call to call.
 	seek(position uint64) (hit, error)
-	close()
 }
 
 // hit is one position of a list.
@@ -201,12 +200,6 @@ func (u *union) seek(position uint64) (hit, error) {
 	return best, nil
 }
 
-func (u *union) close() {
-	for _, p := range u.any {
-		p.close()
-	}
-}
-
 // intersection is what several postings have in common. Each seek leaps to
 // the furthest of them, so it costs what the rarest one has.
 type intersection struct {
@@ -236,16 +229,8 @@ func (x *intersection) seek(position uint64) (hit, error) {
 	}
 }
 
-func (x *intersection) close() {
-	for _, p := range x.all {
-		p.close()
-	}
-}
-
 // allPostings is every position up to last.
 type allPostings struct{ last uint64 }
-
-func (p *allPostings) close() {}
 
 func (p *allPostings) seek(position uint64) (hit, error) {
 	return hit{position: position, ok: position > 0 && position <= p.last}, nil

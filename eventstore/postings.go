@@ -58,19 +58,12 @@ type indexPostings struct {
 	view     indexView
 	list     list
 	backward bool
-	cursor   *lmdbenv.Cursor
 	key      []byte
 
 	run       run // the one that was read last; count is 0 before the first
 	open      bool
 	positions []uint64
 	at        int // of the last hit
-}
-
-func (p *indexPostings) close() {
-	if p.cursor != nil {
-		p.cursor.Close()
-	}
 }
 
 func (p *indexPostings) seek(position uint64) (hit, error) {
@@ -124,21 +117,19 @@ func (p *indexPostings) search(position uint64) int {
 // load reads the run that has a position, or the place for it, and reports
 // false when the list ends before it or does not exist.
 func (p *indexPostings) load(position uint64) (bool, error) {
-	if p.cursor == nil {
-		var err error
-		if p.cursor, err = p.view.txn.OpenCursor(p.view.lists[p.list.kind]); err != nil {
-			return false, err
-		}
+	c, err := p.view.cursor(p.list.kind)
+	if err != nil {
+		return false, err
 	}
 	old := p.run
 	p.run = run{} // until the next one is known to be whole
 	p.key = appendClosedKey(p.key[:0], p.list.name, position)
-	key, value, err := p.cursor.Get(p.key, nil, lmdbenv.SetRange)
+	key, value, err := c.Get(p.key, nil, lmdbenv.SetRange)
 	if err != nil && !lmdbenv.IsNotFound(err) {
 		return false, err
 	}
 	if err != nil || !isRunOf(key, p.list.name) {
-		return false, absent(p.cursor, p.list.name, p.key)
+		return false, absent(c, p.list.name, p.key)
 	}
 	r, open, err := readRun(key, value)
 	if err != nil {
@@ -177,7 +168,6 @@ func (v indexView) fromVersion(stream string, version uint64) (position, found u
 	}
 	version = min(version, last.before+last.count)
 	p := &indexPostings{view: v, list: list{byStream, stream}}
-	defer p.close()
 	for low, high := uint64(1), last.last; low <= high; {
 		middle := low + (high-low)/2
 		if version > last.before {

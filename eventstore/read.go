@@ -3,6 +3,7 @@ package eventstore
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -127,6 +128,7 @@ func (p *pageReader) add(e event.Event) bool {
 		p.full = true
 		return false
 	}
+	p.room(len(record))
 	p.page.Records = append(p.page.Records, record...)
 	p.page.Count++
 	p.page.Last = e.Position()
@@ -135,6 +137,16 @@ func (p *pageReader) add(e event.Event) bool {
 		return false
 	}
 	return true
+}
+
+// room makes room for a record. Pages are either small or full, so the bytes
+// grow in few and large steps.
+func (p *pageReader) room(n int) {
+	const least, factor = 4 << 10, 8
+	if have := cap(p.page.Records); have-len(p.page.Records) < n {
+		size := min(max(factor*have, least), p.maxBytes)
+		p.page.Records = slices.Grow(p.page.Records, max(n, size-len(p.page.Records)))
+	}
 }
 
 // finish says how the page ended.

@@ -237,7 +237,7 @@ func (r *reader) backward(from uint64) error {
 }
 
 func (r *reader) indexedOnly(from, to uint64) error {
-	f := finder{backward: r.sel.Backward}
+	f := finder{window: window{backward: r.sel.Backward}}
 	defer f.close()
 	return r.follow(r.index, from, to, func(position uint64) (event.Event, error) { return f.at(r.index, position) })
 }
@@ -250,7 +250,6 @@ func (r *reader) follow(s source, from, to uint64, at func(uint64) (event.Event,
 	if err != nil {
 		return err
 	}
-	defer p.close()
 	p.bound, p.done = r.bound, r.ctx.Done()
 	for position := from; !before(to, position, r.sel.Backward) && position > 0 && !r.done(); {
 		if position != from && p.spent() {

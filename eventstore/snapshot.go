@@ -22,7 +22,7 @@ func (s *Store) snapshot(withIndex bool) (*snapshot, error) {
 	if err := s.ready(); err != nil {
 		return nil, err
 	}
-	v := &snapshot{tail: s.recent.snapshot(), index: indexView{index: s.index}}
+	v := &snapshot{tail: s.recent.snapshot()}
 	if err := v.open(s, withIndex); err != nil {
 		v.close()
 		return nil, closedError(err)
@@ -35,7 +35,7 @@ func (v *snapshot) open(s *Store, withIndex bool) (err error) {
 		if v.readers[0], err = s.index.env.Begin(); err != nil {
 			return err
 		}
-		v.index.txn = v.readers[0].Txn
+		v.index = s.index.view(v.readers[0].Txn)
 		at, err := v.index.checkpoint(v.index.txn)
 		if err != nil {
 			return err
@@ -54,6 +54,9 @@ func (v *snapshot) open(s *Store, withIndex bool) (err error) {
 }
 
 func (v *snapshot) close() {
+	if v.index.txn != nil {
+		v.index.close()
+	}
 	for _, r := range v.readers {
 		if r != nil {
 			r.Close()

@@ -286,9 +286,7 @@ func (t *tail) searchVersion(stream string) (uint64, bool) {
 }
 
 func (t *tail) Match(q event.Query, after uint64) uint64 {
-	p := planQuery(t, q, false)
-	defer p.close()
-	h, _ := p.seek(max(after, t.base) + 1) // a tail has no errors
+	h, _ := planQuery(t, q, false).seek(max(after, t.base) + 1) // a tail has no errors
 	if !h.ok {
 		return 0
 	}
@@ -337,8 +335,6 @@ type tailPostings struct {
 	list     list
 	backward bool
 }
-
-func (p *tailPostings) close() {}
 
 func (p *tailPostings) seek(position uint64) (hit, error) {
 	t := p.tail

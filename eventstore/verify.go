@@ -122,14 +122,15 @@ type verifier struct {
 
 // step verifies the next events, in one transaction each of log and index.
 func (v *verifier) step() error {
-	view := indexView{index: v.store.index}
+	var view indexView
 	if v.store.index != nil {
 		index, err := v.store.index.env.Begin()
 		if err != nil {
 			return err
 		}
 		defer index.Close()
-		view.txn = index.Txn
+		view = v.store.index.view(index.Txn)
+		defer view.close()
 	}
 	log, err := v.store.log.env.Begin()
 	if err != nil {
@@ -147,7 +148,6 @@ func (v *verifier) step() error {
 		}
 	}
 	entries := indexEntries{view: view, lists: make(map[list]*indexPostings)}
-	defer entries.close()
 	for range verifyStep {
 		if v.position >= v.head.position {
 			return nil

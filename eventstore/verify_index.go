@@ -135,12 +135,6 @@ type indexEntries struct {
 	lists map[list]*indexPostings
 }
 
-func (x *indexEntries) close() {
-	for _, p := range x.lists {
-		p.close()
-	}
-}
-
 // check verifies that the index has all of an event.
 func (x *indexEntries) check(v *verifier, e event.Event) error {
 	at := placeOf(e)

@@ -41,10 +41,11 @@ var plan = []room{
 	{name: "commit", paths: []string{"internal/commit"}, mayImport: []string{"schema", "event"}, external: []string{flatbuffers, ulid}, pure: true},
 	{name: "registry", paths: []string{"internal/registry"}, mayImport: []string{"schema", "event"}, pure: true},
 	{name: "lmdbenv", paths: []string{"internal/lmdbenv"}, external: []string{lmdb}},
+	{name: "walk", paths: []string{"internal/walk"}, mayImport: []string{"lmdbenv"}},
 	{name: "journal", paths: []string{"internal/journal"}, mayImport: []string{"event"}, external: []string{ulid}, pure: true},
 
 	{name: "memstore", paths: []string{"event/memstore"}, mayImport: []string{"schema", "event", "commit", "registry"}, external: []string{ulid}, pure: true},
-	{name: "eventstore", paths: []string{"eventstore/..."}, mayImport: []string{"schema", "event", "commit", "registry", "lmdbenv", "journal"}, external: []string{lmdb, flatbuffers, ulid}},
+	{name: "eventstore", paths: []string{"eventstore/..."}, mayImport: []string{"schema", "event", "commit", "registry", "lmdbenv", "walk", "journal"}, external: []string{lmdb, flatbuffers, ulid}},
 
 	{name: "aggregate", paths: []string{"aggregate/..."}, mayImport: []string{"schema", "event"}, external: []string{flatbuffers, ulid}, pure: true},
 	{name: "snapshot", paths: []string{"snapshot"}, mayImport: []string{"schema", "event", "aggregate", "lmdbenv"}},

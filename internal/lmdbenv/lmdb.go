@@ -26,6 +26,7 @@ const (
 	Set      = lmdb.Set
 	SetKey   = lmdb.SetKey
 	SetRange = lmdb.SetRange
+	Current  = lmdb.GetCurrent
 
 	Append      = lmdb.Append
 	NoOverwrite = lmdb.NoOverwrite

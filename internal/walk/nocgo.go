@@ -1,0 +1,4 @@
+//go:build !cgo
+
+// Package walk needs cgo, as LMDB does.
+package walk

@@ -1,0 +1,165 @@
+/*
+ * Fills a batch of records from an LMDB cursor.
+ *
+ * What is read: the keys and values that mdb_cursor_get returns, within the
+ * sizes it returns, and of the page in which a value begins one byte per cache
+ * line. Memory is mapped by aligned pages of 4 KiB or multiples of that, so all
+ * of it is there when one byte is. Prefetches may name any address. Nothing but
+ * *out is written.
+ */
+#include "walk.h"
+
+#include <string.h>
+
+typedef struct {
+	size_t size;
+	void *data;
+} val; /* MDB_val */
+
+/*
+ * The function is in lmdb-go's objects, which the program is linked with. It is
+ * weak so that cgo can link this package by itself while it looks at it.
+ */
+#ifdef __APPLE__
+extern int mdb_cursor_get(void *cursor, val *key, val *data, int op) __attribute__((weak_import));
+#else
+extern int mdb_cursor_get(void *cursor, val *key, val *data, int op) __attribute__((weak));
+#endif
+
+enum { page = 4096, line = 64, mdb_notfound = -30798 };
+
+static uint16_t le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+static uint32_t le32(const unsigned char *p) {
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+/* CRC-32C, where the processor has an instruction for it. */
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#include <nmmintrin.h>
+
+int walk_can_check(void) { return __builtin_cpu_supports("sse4.2") != 0; }
+
+__attribute__((target("sse4.2"))) static uint32_t crc(uint32_t c, const unsigned char *p, size_t n) {
+	uint64_t wide = c;
+	for (; n >= 8; p += 8, n -= 8) {
+		uint64_t v;
+		memcpy(&v, p, 8);
+		wide = _mm_crc32_u64(wide, v);
+	}
+	c = (uint32_t)wide;
+	for (; n > 0; p++, n--)
+		c = _mm_crc32_u8(c, *p);
+	return c;
+}
+#elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
+#include <arm_acle.h>
+
+int walk_can_check(void) { return 1; }
+
+static uint32_t crc(uint32_t c, const unsigned char *p, size_t n) {
+	for (; n >= 8; p += 8, n -= 8) {
+		uint64_t v;
+		memcpy(&v, p, 8);
+		c = __crc32cd(c, v);
+	}
+	for (; n > 0; p++, n--)
+		c = __crc32cb(c, *p);
+	return c;
+}
+#else
+int walk_can_check(void) { return 0; }
+
+static uint32_t crc(uint32_t c, const unsigned char *p, size_t n) {
+	(void)p;
+	(void)n;
+	return c;
+}
+#endif
+
+/*
+ * Reports whether a record states its length and has its checksum: what
+ * event.CheckRecord checks, with the same bounds. All reads are below size:
+ *
+ *   size >= 16                       the prefix and the root's offset
+ *   8 <= root, root + 4 <= size      the offset of the vtable
+ *   4 <= vtable, vtable + 28 <= size its length and the entry at 26
+ *   at + 4 <= size                   the checksum
+ *
+ * Offsets are signed and 64 bits wide, sums of values of 32: none overflows.
+ */
+int walk_intact(const unsigned char *record, size_t size) {
+	enum { entry = 26 };
+	int64_t n = (int64_t)size, root, vtable, field, at;
+	uint32_t c;
+	if (!walk_can_check() || size < 16 || size > UINT32_MAX || size % 8 != 0 || le32(record) != size - 4)
+		return 0;
+	root = 4 + (int64_t)le32(record + 4);
+	if (root < 8 || root + 4 > n)
+		return 0;
+	vtable = root - (int64_t)(int32_t)le32(record + root);
+	if (vtable < 4 || vtable + entry + 2 > n || le16(record + vtable) < entry + 2)
+		return 0;
+	field = le16(record + vtable + entry);
+	at = root + field;
+	if (field < 4 || at + 4 > n)
+		return 0;
+	c = crc(0xffffffff, record, (size_t)at);
+	c = ~crc(c, record + at + 4, (size_t)(n - at - 4));
+	return c == le32(record + at);
+}
+
+/*
+ * Leaf pages are filled from their end, against the direction in which they are
+ * read: the processor's prefetcher does not see it coming. So a page is touched
+ * as a whole when it is entered, and the next one announced.
+ */
+static void enter(uintptr_t at, int backward) {
+	const volatile unsigned char *p = (const volatile unsigned char *)at;
+	const char *next = (const char *)(backward ? at - page : at + page);
+	for (int i = 0; i < page; i += line) {
+		(void)p[i];
+		__builtin_prefetch(next + i);
+	}
+}
+
+/*
+ * Moves the cursor by first, and then by further, until there are max records
+ * or they have max_bytes. MDB_NOTFOUND behind the first one only ends the
+ * batch. backward is told by the operation.
+ */
+int walk_fill(void *cursor, int first, int further, uint32_t max, uint64_t max_bytes, walk_batch *out) {
+	enum { mdb_prev = 12 };
+	uintptr_t entered = 0;
+	uint64_t bytes = 0;
+	int op = first;
+	out->count = 0;
+	if (max > sizeof out->items / sizeof *out->items)
+		max = sizeof out->items / sizeof *out->items;
+	while (out->count < max && (out->count == 0 || bytes < max_bytes)) {
+		val key = {0, 0}, value = {0, 0};
+		walk_item *item = &out->items[out->count];
+		uintptr_t in;
+		int rc = mdb_cursor_get(cursor, &key, &value, op);
+		if (rc == mdb_notfound && out->count > 0)
+			return 0;
+		if (rc != 0)
+			return rc;
+		op = further;
+		in = (uintptr_t)value.data & ~(uintptr_t)(page - 1);
+		if (in != entered) {
+			entered = in;
+			enter(in, further == mdb_prev);
+		}
+		if (out->count == 0)
+			out->base = value.data;
+		item->key = (int64_t)((uintptr_t)key.data - (uintptr_t)out->base);
+		item->value = (int64_t)((uintptr_t)value.data - (uintptr_t)out->base);
+		item->keysize = (uint32_t)key.size;
+		item->size = (uint32_t)value.size;
+		item->intact = (uint32_t)walk_intact(value.data, value.size);
+		bytes += value.size;
+		out->count++;
+	}
+	return 0;
+}
