@@ -269,6 +269,11 @@ func FuzzDecode(f *testing.F) {
 			}
 			f.Add(uint8(format), b)
 		}
+		for _, v := range vectors {
+			for _, b := range v.bytes(f, format) {
+				f.Add(uint8(format), b)
+			}
+		}
 	}
 	f.Fuzz(func(t *testing.T, format uint8, b []byte) {
 		in := Formats[int(format)%len(Formats)]
