@@ -60,6 +60,10 @@ bench: ## measure against other encodings, stores, buses and frameworks (docs/BE
 	$(GO) -C bench run ./bus latency
 	$(GO) -C bench run ./bus idle
 
+.PHONY: soak
+soak: ## ten minutes of clients of every behaviour against a server that is killed, too
+	$(GO) test -count=1 -timeout 30m -run '^TestSoak$$' -v ./wampbus -soak=10m -soak-clients=300
+
 .PHONY: crash
 crash: ## the store's crash suite, long: lost writes, failing disks, killed processes
 	$(GO) test -count=1 -timeout 20m -run '^(TestCrashSimulated|TestKilled|TestFlippedJournalIsNeverTrusted)$$' -v ./eventstore -crash-states=1500

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -27,7 +28,16 @@ import (
 // patience bounds every wait of the tests; only a bus that hangs meets it.
 const patience = time.Minute
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if place := os.Getenv(soakVariable); place != "" {
+		if err := serveSoak(place); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // house is a bank behind a bus on a loopback socket.
 type house struct {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/verbatim-es/verbatim/examples/bank/account"
 	"github.com/verbatim-es/verbatim/wampbus"
 	"github.com/verbatim-es/verbatim/wampbus/client"
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
 
 // cable is a network between clients and a bus that can be cut, and hold back
@@ -521,4 +523,68 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s: a wrong secret is in", name)
 		}
 	}
+}
+
+// Bursts of 64 at once, stalls, cuts and servers that are exchanged: followers
+// of both kinds have every event once.
+func TestNothingLost(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	line := lay(t, h)
+	ctx, stop := context.WithCancel(deadline(t))
+	var following sync.WaitGroup
+	var at [3]atomic.Uint64
+	for i := range at {
+		c := line.dial(t, client.Options{EventQueue: 8 << 10, Serialization: codec.Formats[i].String()})
+		events := c.Subscribe(ctx, event.Selection{}, event.SubscribeOptions{})
+		if i == 2 {
+			events = event.Subscribe(ctx, c, event.Selection{}, event.SubscribeOptions{})
+		}
+		following.Go(func() {
+			for e, err := range events {
+				if err != nil {
+					if ctx.Err() == nil {
+						t.Errorf("follower %d at %d: %v", i, at[i].Load(), err)
+					}
+					return
+				}
+				if e.Position() != at[i].Load()+1 {
+					t.Errorf("follower %d: position %d behind %d", i, e.Position(), at[i].Load())
+				}
+				at[i].Store(e.Position())
+			}
+		})
+	}
+	rounds := 40
+	if testing.Short() {
+		rounds = 10
+	}
+	bus := h
+	for round := range rounds {
+		if round%4 == 0 {
+			line.hold()
+		}
+		var burst sync.WaitGroup
+		for range 64 {
+			burst.Go(func() { h.append(t, opened) })
+		}
+		switch round % 4 {
+		case 1:
+			line.cut()
+		case 3:
+			next := serve(t, wampbus.Options{Log: h.store, Schemas: h.store.Schemas(), Anonymous: wampbus.Writer})
+			line.lead(next)
+			if err := bus.bus.Close(); err != nil {
+				t.Error(err)
+			}
+			bus = next
+		}
+		burst.Wait()
+		line.release()
+	}
+	for i := range at {
+		eventually(t, "everybody is at the head", func() bool { return at[i].Load() == uint64(rounds)*64 })
+	}
+	stop()
+	following.Wait()
 }

@@ -1,0 +1,415 @@
+package wampbus_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gammazero/nexus/v3/wamp"
+	"github.com/gorilla/websocket"
+
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/examples/bank/account"
+	"github.com/verbatim-es/verbatim/wampbus/client"
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+)
+
+var (
+	soakTime    = flag.Duration("soak", 30*time.Second, "how long TestSoak loads the server; a tenth of it with -short")
+	soakClients = flag.Int("soak-clients", 60, "how many clients TestSoak has at a time")
+)
+
+// Clients of every behaviour at once. In the end every well-behaved one has
+// every event once, in order, whatever the others did and however often the
+// server was killed; every append that was acknowledged happened once; and the
+// server's heap and goroutines are where they were before.
+func TestSoak(t *testing.T) {
+	d := *soakTime
+	if testing.Short() {
+		d /= 10
+	}
+	s := startSoaked(t)
+	warm := newSoak(s, *soakClients/4)
+	warm.run(t, d/10, nil)
+	before := s.settled(t)
+
+	mixed := newSoak(s, *soakClients)
+	mixed.misbehave = true
+	mixed.run(t, d*5/10, nil)
+	after := s.settled(t)
+	t.Logf("mixed: %v; heap %d KiB, then %d KiB; goroutines %d, then %d; %d sessions ended by the server",
+		mixed, before.Heap>>10, after.Heap>>10, before.Goroutines, after.Goroutines, after.Ended)
+	if after.Goroutines > before.Goroutines+2 {
+		t.Errorf("%d goroutines are left, %d were there before", after.Goroutines, before.Goroutines)
+	}
+	if most := before.Heap + before.Heap/2 + 8<<20; after.Heap > most {
+		t.Errorf("the heap holds %d KiB, %d KiB before", after.Heap>>10, before.Heap>>10)
+	}
+	if after.Ended == 0 {
+		t.Error("the server ended no session: nobody misbehaved")
+	}
+
+	killed := newSoak(s, *soakClients/2)
+	killed.misbehave = true
+	killed.run(t, d*4/10, func() {
+		if s.kills++; s.kills%3 == 0 {
+			s.stop()
+		} else {
+			s.kill()
+		}
+		s.start()
+	})
+	t.Logf("killed %d times: %v", s.kills, killed)
+	if s.kills == 0 || killed.sessions.Load() == 0 {
+		t.Errorf("%d kills, and clients reconnected %d times", s.kills, killed.sessions.Load())
+	}
+}
+
+// settled waits until no client is left.
+func (s *soaked) settled(t *testing.T) (v vitals) {
+	t.Helper()
+	eventually(t, "all sessions and calls are gone", func() bool { v = s.vitals(); return v.Sessions == 0 && v.Calls == 0 })
+	// Connections that never became sessions end with their handshake's time.
+	eventually(t, "goroutines have ended", func() bool {
+		last := v.Goroutines
+		v = s.vitals()
+		return v.Goroutines >= last
+	})
+	return v
+}
+
+// soak is a crowd of clients of one server.
+type soak struct {
+	server    *soaked
+	clients   int
+	misbehave bool
+
+	stop      chan struct{} // writers and the ill-behaved end
+	appended  atomic.Uint64 // events that were acknowledged
+	followed  atomic.Uint64
+	sessions  atomic.Uint64 // that clients made anew
+	incidents atomic.Uint64
+}
+
+func newSoak(s *soaked, clients int) *soak {
+	return &soak{server: s, clients: clients, stop: make(chan struct{})}
+}
+
+func (s *soak) String() string {
+	return fmt.Sprintf("%d events appended, %d delivered, %d reconnects, %d misdeeds", s.appended.Load(), s.followed.Load(), s.sessions.Load(), s.incidents.Load())
+}
+
+// run lets the crowd loose for a time, with disturb called now and then, and
+// checks what its well-behaved part has got.
+func (s *soak) run(t *testing.T, d time.Duration, disturb func()) {
+	t.Helper()
+	before := s.server.vitals().Head
+	var writing, misbehaving, following sync.WaitGroup
+	ctx, cancel := context.WithTimeout(context.Background(), d+2*patience)
+	defer cancel()
+	followers := make([]*soakFollower, max(s.clients/4, 3))
+	for i := range followers {
+		f := &soakFollower{soak: s, kind: i, done: make(chan struct{}), last: before}
+		followers[i] = f
+		following.Go(func() { defer close(f.done); f.run(t, ctx) })
+	}
+	for i := range max(s.clients/16, 2) {
+		writing.Go(func() { s.write(t, ctx, i) })
+	}
+	for i := 0; s.misbehave && i < s.clients-len(followers); i++ {
+		misbehaving.Go(func() { s.harm(i) })
+	}
+	for end := time.Now().Add(d); ; {
+		pause := min(time.Until(end), max(d/10, 300*time.Millisecond))
+		if pause <= 0 {
+			break
+		}
+		<-time.After(pause)
+		if disturb != nil {
+			disturb()
+		}
+	}
+	close(s.stop)
+	writing.Wait()
+	misbehaving.Wait()
+	head := s.server.vitals().Head
+	if want := before + s.appended.Load(); head != want {
+		t.Errorf("the log ends at %d, want %d: an append was lost or made twice", head, want)
+	}
+	for _, f := range followers {
+		eventually(t, fmt.Sprintf("follower %d is at %d, now at %d", f.kind, head, f.at.Load()), func() bool {
+			select {
+			case <-f.done:
+				return true
+			default:
+				return f.at.Load() >= head
+			}
+		})
+	}
+	cancel()
+	following.Wait()
+	for _, f := range followers {
+		if got := f.at.Load(); got != head || f.lost+f.repeated > 0 {
+			t.Errorf("follower %d is at %d of %d, lost %d and had %d twice", f.kind, got, head, f.lost, f.repeated)
+		}
+	}
+}
+
+func (s *soak) dial(ctx context.Context) (*client.Client, error) {
+	for {
+		c, err := client.Dial(ctx, s.server.url(), client.Options{
+			Serialization: codec.Formats[rand.IntN(3)].String(), ReconnectMin: 10 * time.Millisecond, ReconnectMax: 200 * time.Millisecond, Logger: quiet,
+			OnStatus: func(now client.Status) {
+				if now.State == client.Connected && now.Sessions > 1 {
+					s.sessions.Add(1)
+				}
+			},
+		})
+		if err == nil || ctx.Err() != nil {
+			return c, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond): // it is being restarted
+		case <-ctx.Done():
+		}
+	}
+}
+
+// write appends bursts of 64 at once, each with a key.
+func (s *soak) write(t *testing.T, ctx context.Context, writer int) {
+	c, err := s.dial(ctx)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer c.Close()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	run := rand.Uint64()
+	for burst := 0; ; burst++ {
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+		}
+		var calls sync.WaitGroup
+		for i := range 32 {
+			calls.Go(func() {
+				a := event.Append{
+					Stream: fmt.Sprintf("account-%d", i), Key: fmt.Sprintf("%d %d %d %d", run, writer, burst, i),
+					Events: []event.Proposed{account.NewOpened("ada"), account.NewCredited(account.CreditedFields{Amount: int64(i)})},
+				}
+				if _, err := c.Append(ctx, a); err != nil {
+					t.Errorf("append: %v", err)
+					return
+				}
+				s.appended.Add(uint64(len(a.Events)))
+			})
+		}
+		calls.Wait()
+	}
+}
+
+// soakFollower is a well-behaved client. What it does between events, and how
+// it follows, depends on its kind.
+type soakFollower struct {
+	soak           *soak
+	kind           int
+	done           chan struct{}
+	at             atomic.Uint64
+	last           uint64
+	lost, repeated int
+}
+
+func (f *soakFollower) run(t *testing.T, ctx context.Context) {
+	for ctx.Err() == nil {
+		c, err := f.soak.dial(ctx)
+		if err != nil {
+			return
+		}
+		err = f.follow(ctx, c)
+		_ = c.Close()
+		if err != nil && ctx.Err() == nil {
+			t.Errorf("follower %d at %d: %v", f.kind, f.last, err)
+			return
+		}
+	}
+}
+
+// follow goes on from the last event, until ctx ends or the follower leaves.
+func (f *soakFollower) follow(ctx context.Context, c *client.Client) error {
+	events := c.Subscribe(ctx, event.Selection{After: f.last}, event.SubscribeOptions{})
+	if f.kind%3 == 1 {
+		events = event.Subscribe(ctx, c, event.Selection{After: f.last}, event.SubscribeOptions{})
+	}
+	leaves := f.kind%3 == 2
+	for e, err := range events {
+		if err != nil {
+			return err
+		}
+		switch at := e.Position(); {
+		case at <= f.last:
+			f.repeated++
+		default:
+			f.lost += int(at - f.last - 1)
+			f.last = at
+		}
+		f.at.Store(f.last)
+		f.soak.followed.Add(1)
+		if leaves && f.last%500 == 0 {
+			return nil
+		}
+		if f.kind%5 == 4 && f.last%200 == 0 { // slow now and then
+			select {
+			case <-time.After(50 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		}
+	}
+	return nil
+}
+
+// harm misbehaves, in a way that depends on the number, until the soak stops.
+func (s *soak) harm(number int) {
+	ways := []func(*rude){(*rude).neverRead, (*rude).readSlowly, (*rude).vanish, (*rude).flood, (*rude).garble, (*rude).dawdle}
+	for n := number; ; n += 7 {
+		select {
+		case <-s.stop:
+			return
+		case <-time.After(time.Duration(rand.IntN(50)) * time.Millisecond):
+		}
+		r := &rude{soak: s, format: codec.Formats[n%3]}
+		ways[number%len(ways)](r)
+		if r.conn != nil {
+			_ = r.conn.Close()
+		}
+		s.incidents.Add(1)
+	}
+}
+
+// rude is a client that does as it likes.
+type rude struct {
+	soak   *soak
+	format codec.Format
+	conn   *websocket.Conn
+}
+
+func (r *rude) join() bool {
+	dialer := websocket.Dialer{Subprotocols: []string{r.format.Subprotocol()}, HandshakeTimeout: 2 * time.Second}
+	conn, _, err := dialer.Dial(r.soak.server.url(), nil)
+	if err != nil {
+		return false
+	}
+	r.conn = conn
+	return r.send(&wamp.Hello{Realm: "verbatim", Details: everyRole})
+}
+
+func (r *rude) send(m wamp.Message) bool {
+	b, err := r.format.Append(nil, m)
+	return err == nil && r.write(b)
+}
+
+func (r *rude) write(b []byte) bool {
+	kind := websocket.BinaryMessage
+	if r.format.Text() {
+		kind = websocket.TextMessage
+	}
+	_ = r.conn.SetWriteDeadline(time.Now().Add(time.Second))
+	return r.conn.WriteMessage(kind, b) == nil
+}
+
+func (r *rude) subscribe() bool {
+	return r.join() && r.send(&wamp.Subscribe{Request: 1, Options: wamp.Dict{"match": "prefix"}, Topic: "es."})
+}
+
+// pause waits, and reports whether the soak goes on.
+func (r *rude) pause(d time.Duration) bool {
+	select {
+	case <-r.soak.stop:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// neverRead asks for everything and reads nothing, until it is thrown out.
+func (r *rude) neverRead() {
+	for id := wamp.ID(2); r.conn != nil || r.subscribe(); id++ {
+		if !r.send(&wamp.Call{Request: id, Options: wamp.Dict{}, Procedure: "es.read"}) || id > 500 || !r.pause(5*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// readSlowly takes a message now and then.
+func (r *rude) readSlowly() {
+	for ok := r.subscribe(); ok && r.pause(20*time.Millisecond); {
+		_ = r.conn.SetReadDeadline(time.Now().Add(time.Second))
+		if _, _, err := r.conn.ReadMessage(); err != nil {
+			return
+		}
+	}
+}
+
+// vanish resets its connection in the middle of things.
+func (r *rude) vanish() {
+	if !r.subscribe() {
+		return
+	}
+	r.send(&wamp.Call{Request: 2, Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: wamp.Dict{"wait_ms": 60000}})
+	r.pause(time.Duration(rand.IntN(100)) * time.Millisecond)
+	if tcp, ok := r.conn.NetConn().(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+}
+
+// flood calls without waiting for answers.
+func (r *rude) flood() {
+	if !r.join() {
+		return
+	}
+	go func() { _, _ = io.Copy(io.Discard, r.conn.NetConn()) }() // ends with the connection
+	for id := wamp.ID(1); id < 2000; id++ {
+		if !r.send(&wamp.Call{Request: id, Options: wamp.Dict{}, Procedure: "es.head"}) {
+			return
+		}
+		if id%100 == 0 && !r.pause(10*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// garble sends what is no message.
+func (r *rude) garble() {
+	if !r.join() {
+		return
+	}
+	b, err := r.format.Append(nil, &wamp.Call{Request: 1, Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: wamp.Dict{"after": 1, "types": wamp.List{"a"}}})
+	if err != nil {
+		return
+	}
+	b[rand.IntN(len(b))] ^= byte(1 + rand.IntN(255))
+	r.write(b[:rand.IntN(len(b)+1)])
+	r.pause(50 * time.Millisecond)
+}
+
+// dawdle connects and says half a word.
+func (r *rude) dawdle() {
+	conn, err := net.DialTimeout("tcp", r.soak.server.address, time.Second)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nUpg"))
+	if err == nil || !errors.Is(err, net.ErrClosed) {
+		r.pause(500 * time.Millisecond)
+	}
+}
