@@ -235,3 +235,59 @@ func TestHandlerDecides(t *testing.T) {
 		t.Errorf("commands %q", got)
 	}
 }
+
+// Of every shape there is: building allocates the bytes, reading nothing.
+func TestAllocations(t *testing.T) {
+	lines := []order.Line{{Sku: "a", Count: 2, Parts: []order.Line{{Sku: "a1"}}}}
+	mainLine, total, at, price := order.Line{Sku: "main"}, money(30), order.Point{X: 9}, money(5)
+	paid, maybe, speed := int64(7), true, order.SpeedInstant
+	fields := order.PlacedFields{
+		Paid: &paid, Notes: []string{"first", ""}, First: &order.Line{Sku: "first", Price: &price}, Blob: []byte{1, 2},
+		Weights: []float64{0.5}, Points: []order.Point{{X: 1}}, Speeds: []order.Speed{order.SpeedFast}, Checks: []bool{true},
+		At: &at, Maybe: &maybe, MaybeSpeed: &speed, Signed: []int8{-1}, Ulong: 1 << 63, Double: 2.5,
+	}
+	var p event.Proposed
+	blob := []byte{1}
+	if n := testing.AllocsPerRun(200, func() { p = order.NewPlaced(lines, total, mainLine, "ada", blob, fields) }); n > 1 {
+		t.Errorf("building takes %v allocations", n)
+	}
+	stored, sum := recorded(t, p), 0
+	if n := testing.AllocsPerRun(200, func() {
+		e, ok := order.AsPlaced(stored)
+		if !ok {
+			return
+		}
+		for l := range e.Lines() {
+			sum += len(l.Sku()) + int(l.Count())
+			for part := range l.Parts() {
+				sum += len(part.Sku())
+			}
+		}
+		for s := range e.Notes() {
+			sum += len(s)
+		}
+		for w := range e.Weights() {
+			sum += int(w)
+		}
+		for point := range e.Points() {
+			sum += int(point.X)
+		}
+		for s := range e.Speeds() {
+			sum += int(s)
+		}
+		if first, ok := e.First(); ok {
+			if price, ok := first.Price(); ok {
+				sum += int(price.Amount)
+			}
+		}
+		if v, ok := e.Paid(); ok {
+			sum += int(v)
+		}
+		sum += len(e.Blob()) + len(e.Customer()) + int(e.Total().Amount) + len(e.MainLine().Sku())
+	}); n != 0 {
+		t.Errorf("reading takes %v allocations", n)
+	}
+	if sum == 0 {
+		t.Error("nothing was read")
+	}
+}
