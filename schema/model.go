@@ -32,6 +32,10 @@ type Schema struct {
 	// files, namespace es among them, are left out. When the .bfbs does not
 	// name files, all tables but those of namespace es.
 	Tables []*Table
+	// Included are the tables of included files, namespace es excepted, which
+	// those of File may hold. Whatever their attributes say, here they are only
+	// parts: the schema of their own file declares them.
+	Included []*Table
 	// Structs and Enums are all that the fields of Tables may refer to, those
 	// of included files too, sorted by Name.
 	Structs []*Struct

@@ -43,6 +43,9 @@ func Parse(bfbs []byte) (*Schema, error) {
 			r.report(t.Name, "", "%v", err)
 		}
 		if !r.declared(t) {
+			if t.Namespace != "es" {
+				s.Included = append(s.Included, t.Table)
+			}
 			continue
 		}
 		s.Tables = append(s.Tables, t.Table)

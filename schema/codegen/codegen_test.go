@@ -46,7 +46,7 @@ func compileOnly(t *testing.T, path string) ([]byte, error) {
 // every feature, and for the example.
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	files, err := generate(t, codegen.Options{}, "testdata/features/shop.fbs", "testdata/features/ledger.fbs", "../../examples/bank/bank.fbs", "../../examples/course/course.fbs")
+	files, err := generate(t, codegen.Options{}, "testdata/features/shop.fbs", "testdata/features/ledger.fbs", "testdata/features/sale.fbs", "../../examples/bank/bank.fbs", "../../examples/course/course.fbs")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,11 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	t.Parallel()
 	dir := module(t, "example.test/shop")
 	var schemas []string
-	for _, name := range []string{"features/shop.fbs", "features/ledger.fbs", "features/common/money.fbs", "features/common/currency.fbs", "program/order/order_test.go", "program/ledger/ledger_test.go"} {
+	for _, name := range []string{
+		"features/shop.fbs", "features/ledger.fbs", "features/sale.fbs",
+		"features/common/money.fbs", "features/common/currency.fbs", "features/common/prices.fbs", "features/common/parties.fbs",
+		"program/order/order_test.go", "program/ledger/ledger_test.go", "program/sale/sale_test.go",
+	} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -123,7 +127,7 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	if _, err := codegen.Write(files); err != nil {
 		t.Fatal(err)
 	}
-	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "vet", "./order", "./ledger", "./program/...")
+	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "vet", "./order", "./ledger", "./sale", "./program/...")
 	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "test", "./program/...")
 	goCommand(t, dir, nil, "build", "./...")
 }

@@ -146,8 +146,9 @@ func compile(ctx context.Context, compiler *flatc.Compiler, o Options, stage *st
 	return u, nil
 }
 
-// lowLevel returns flatc's Go: fb.go of the schema, and a file for each that
-// declares something of the same namespace and is included.
+// lowLevel returns flatc's Go: fb.go of the schema, and a file for each included
+// one that it uses something of. All of it is one package, whatever namespaces
+// there are: flatc's packages could not import each other in a circle.
 func lowLevel(ctx context.Context, compiler *flatc.Compiler, stage *stage, dir string) ([]File, error) {
 	var files []File
 	add := func(name, goName string) error {
@@ -187,8 +188,8 @@ func newUnit(src *source, model *schema.Schema) *unit {
 	for _, d := range slices.Concat(src.decls, src.shared) {
 		switch d.kind {
 		case "table":
-			t, ok := model.Table(d.fullName())
-			if !ok {
+			t := tableOf(model, d.fullName())
+			if t == nil {
 				continue
 			}
 			adopt(t, d, src)
@@ -225,6 +226,16 @@ func newUnit(src *source, model *schema.Schema) *unit {
 	}
 	u.sortAggregates()
 	return u
+}
+
+// tableOf returns the table of that name, of whatever file; nil if there is none.
+func tableOf(model *schema.Schema, name string) *schema.Table {
+	for _, t := range slices.Concat(model.Tables, model.Included) {
+		if t.Name == name {
+			return t
+		}
+	}
+	return nil
 }
 
 // adopt makes a table of the model, which is the generator's own copy, what the

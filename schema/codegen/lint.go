@@ -67,8 +67,7 @@ func (l *linter) namespaces() {
 	}
 }
 
-// includedDecls looks at the enums and structs of other files as if they were in
-// this one.
+// includedDecls looks at what is used of other files as if it were in this one.
 func (l *linter) includedDecls() {
 	own := l.file
 	for _, d := range l.shared {
@@ -76,11 +75,6 @@ func (l *linter) includedDecls() {
 		l.decl(d)
 	}
 	l.file = own
-	for _, d := range l.alongside {
-		if d.namespace != l.namespace {
-			l.problems = append(l.problems, Problem{d.file, d.line, fmt.Sprintf("%s %s is of another namespace than what %s takes from this file", d.kind, d.fullName(), l.file), "give each namespace a file of its own"})
-		}
-	}
 }
 
 func (l *linter) decl(d *decl) {
@@ -153,7 +147,7 @@ func (l *linter) fieldType(d *decl, f *fieldDecl) {
 	of, ok := l.find(d, f.typ)
 	switch {
 	case !ok:
-		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is not declared in this file", d.name, f.name, article(f.typ)), "of other files only enums and structs of this namespace can be used: declare it here")
+		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is not declared in this file", d.name, f.name, article(f.typ)), "declare it here, or in a file of yours that is included")
 	case of.kind == "union":
 		l.unionField(d, f, of)
 	case of.kind == "table" && hasRole(of):
@@ -242,6 +236,9 @@ func (l *linter) packageNames() {
 	}
 	for _, d := range slices.Concat(l.decls, l.shared) {
 		by := d.kind + " " + d.name
+		if d.namespace != l.namespace {
+			by = d.kind + " " + d.fullName()
+		}
 		add := func(s *scope, names ...string) {
 			for _, name := range names {
 				if problems := s.declare(d.file, name, by, d.line); problems != nil {

@@ -15,7 +15,7 @@ func (l *linter) union(d *decl) {
 		case !ok && f.typ == "string" || ok && of.kind == "struct":
 			l.report(f.line, fmt.Sprintf("%s is %s", member, article(kindOf(of))), "only tables can be members: wrap it in one")
 		case !ok:
-			l.report(f.line, fmt.Sprintf("%s is %s, which is not declared in this file", member, article(f.typ)), "tables of other files can't be used: declare it here")
+			l.report(f.line, fmt.Sprintf("%s is %s, which is not declared in this file", member, article(f.typ)), "declare it here, or in a file of yours that is included")
 		case of.kind != "table":
 			l.report(f.line, fmt.Sprintf("%s is %s", member, article(of.kind)), "only tables can be members: wrap it in one")
 		case hasRole(of):
@@ -51,7 +51,7 @@ func unionsBelow(src *source) Problems {
 	var problems Problems
 	for _, d := range src.decls {
 		for _, f := range d.fields {
-			if of, ok := src.find(d, f.typ); ok && of.kind == "union" && d.kind == "table" && of.line > d.line {
+			if of, ok := src.find(d, f.typ); ok && of.kind == "union" && d.kind == "table" && of.file == d.file && of.line > d.line {
 				problems = append(problems, Problem{src.file, f.line, fmt.Sprintf("field %s.%s is a union that is declared below it (line %d)", d.name, f.name, of.line),
 					"unions come before the tables that hold them, their members may come later"})
 			}
@@ -73,7 +73,7 @@ func (l *linter) nested(d *decl, f *fieldDecl) {
 	}
 	switch of, ok := l.find(d, table); {
 	case !ok:
-		l.report(f.line, fmt.Sprintf("field %s holds %s, which is not declared in this file", name, article(table)), "tables of other files can't be used: leave nested_flatbuffer out")
+		l.report(f.line, fmt.Sprintf("field %s holds %s, which is not declared in this file", name, article(table)), "declare it here, or in a file of yours that is included")
 	case of.kind != "table" || hasRole(of):
 		what := of.kind
 		if hasRole(of) {

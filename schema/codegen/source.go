@@ -16,8 +16,9 @@ type source struct {
 	rpc       []located
 	decls     []*decl
 
-	// shared are the enums and structs of included files that belong to the
-	// same namespace, and so to the same Go package.
+	// shared are the declarations of included files that become types of the
+	// same Go package: what is used, of whatever namespace, and the enums and
+	// structs of this one.
 	shared []*decl
 	// alongside is what else those files declare. flatc's Go has it, too.
 	alongside []*decl
@@ -94,21 +95,56 @@ func (s *source) index() {
 	}
 }
 
-// share makes the enums and structs of an included file those of s, too, where
-// the file has the namespace of s.
-func (s *source) share(included *source) {
-	shared := len(s.shared)
-	var others []*decl
-	for _, d := range included.decls {
-		if _, ok := s.byName[d.fullName()]; ok || d.namespace != s.namespace || d.kind != "enum" && d.kind != "struct" {
-			others = append(others, d)
-			continue
+// share makes declarations of the included files those of s, too: those that
+// its own need, directly or through others, and the enums and structs of its
+// namespace.
+func (s *source) share(included []*source) {
+	var theirs []*decl
+	for _, other := range included {
+		for _, d := range other.decls {
+			if _, ok := s.byName[d.fullName()]; !ok {
+				s.byName[d.fullName()] = d
+				theirs = append(theirs, d)
+			}
 		}
-		s.shared = append(s.shared, d)
-		s.byName[d.fullName()] = d
 	}
-	if len(s.shared) > shared {
-		s.alongside = append(s.alongside, others...)
+	needed := map[*decl]bool{}
+	for _, d := range s.decls {
+		s.need(d, needed)
+	}
+	for _, d := range theirs {
+		if d.namespace == s.namespace && (d.kind == "enum" || d.kind == "struct") {
+			s.need(d, needed)
+		}
+	}
+	files := map[string]bool{}
+	for _, d := range theirs {
+		if needed[d] {
+			files[d.file] = true
+		}
+	}
+	for _, d := range theirs {
+		switch {
+		case needed[d]:
+			s.shared = append(s.shared, d)
+		case files[d.file]:
+			s.alongside = append(s.alongside, d)
+		}
+	}
+}
+
+// need adds d, and all that its fields or members are of.
+func (s *source) need(d *decl, needed map[*decl]bool) {
+	if needed[d] {
+		return
+	}
+	needed[d] = true
+	for _, f := range d.fields {
+		for _, name := range []string{f.typ, f.attrs["nested_flatbuffer"]} {
+			if of, ok := s.find(d, name); ok && name != "" {
+				s.need(of, needed)
+			}
+		}
 	}
 }
 

@@ -69,9 +69,11 @@ func newStage(dir, schemaPath string) (*stage, error) {
 	if err := s.add(schemaPath, s.name); err != nil {
 		return nil, err
 	}
-	for _, included := range s.includes {
-		s.main.share(included.source)
+	var included []*source
+	for _, i := range s.includes {
+		included = append(included, i.source)
 	}
+	s.main.share(included)
 	return s, nil
 }
 

@@ -25,7 +25,9 @@ func (e *DuplicateError) Error() string {
 // TidyGo prepares the Go that flatc wrote into one file for a package that
 // people build: mutators and imports that are not used go, since they break
 // the promise that bytes do not change and the build; comments get Go's form,
-// and all of it gofmt's. What is declared twice is a [*DuplicateError].
+// and all of it gofmt's. What it takes from the packages of other namespaces is
+// taken from the package itself, where all namespaces are to be. What is
+// declared twice is a [*DuplicateError].
 func TidyGo(code []byte) ([]byte, error) {
 	fset := token.NewFileSet()
 	file, err := parser.ParseFile(fset, "", code, parser.ParseComments|parser.SkipObjectResolution)
@@ -36,6 +38,7 @@ func TidyGo(code []byte) ([]byte, error) {
 	var duplicates []string
 	seen := map[string]bool{}
 	used := map[string]bool{}
+	foreign := namespaces(file)
 	for _, d := range file.Decls {
 		if f, ok := d.(*ast.FuncDecl); ok {
 			if mutates(f) {
@@ -50,7 +53,10 @@ func TidyGo(code []byte) ([]byte, error) {
 		}
 		ast.Inspect(d, func(n ast.Node) bool {
 			if s, ok := n.(*ast.SelectorExpr); ok {
-				if x, ok := s.X.(*ast.Ident); ok {
+				x, ok := s.X.(*ast.Ident)
+				if ok && foreign[x.Name] {
+					cuts = append(cuts, span{fset.Position(x.Pos()).Offset, fset.Position(s.Sel.Pos()).Offset})
+				} else if ok {
 					used[x.Name] = true
 				}
 			}
@@ -70,6 +76,18 @@ func TidyGo(code []byte) ([]byte, error) {
 		}
 	}
 	return format.Source(goComments(cutOut(code, cuts)))
+}
+
+// namespaces returns the names of the imports that are other namespaces.
+func namespaces(file *ast.File) map[string]bool {
+	names := map[string]bool{}
+	for _, i := range file.Imports {
+		// flatc gives them, and the runtime, a name.
+		if i.Name != nil && !strings.Contains(i.Path.Value, "google/flatbuffers") {
+			names[i.Name.Name] = true
+		}
+	}
+	return names
 }
 
 // declaredName is "Type.Method" or "Function".
