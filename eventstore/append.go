@@ -222,12 +222,21 @@ func matchesEverything(q event.Query) bool {
 	return slices.ContainsFunc(q, func(i event.Item) bool { return len(i.Types) == 0 && len(i.Tags) == 0 })
 }
 
-// earlier returns the append that used the key up to the tail's head, nil if
-// none did. What the index says is read again from the log.
-func (s *Store) earlier(t *tail, key string) (*commit.Earlier, error) {
-	if earlier := t.Earlier(key); earlier != nil {
-		return earlier, nil
+// earlier returns the last append that used the key up to the tail's head, nil
+// if none did, or the key is not known any more.
+func (s *Store) earlier(t *tail, key string) (earlier *commit.Earlier, err error) {
+	if earlier = t.Earlier(key); earlier == nil {
+		earlier, err = s.indexedKey(key)
 	}
+	if earlier != nil && !earlier.Known(t.head.id, s.limits.KeyRetention) {
+		earlier = nil
+	}
+	return earlier, err
+}
+
+// indexedKey is earlier for what the index has. What it says is read again from
+// the log.
+func (s *Store) indexedKey(key string) (*commit.Earlier, error) {
 	var at place
 	err := s.index.env.View(func(txn *lmdbenv.Txn) (err error) {
 		var ok bool

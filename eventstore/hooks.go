@@ -16,6 +16,8 @@ type hooks struct {
 	interval time.Duration
 	chunk    int
 	run      int
+	// forget takes the place of forgetStep.
+	forget int
 	// at is called at every point, from the goroutine that is there. What it
 	// returns is taken for the disk's answer, where there can be one.
 	at func(point) error

@@ -63,6 +63,9 @@ func (x *index) reset(store event.ID) error {
 				return err
 			}
 		}
+		if err := txn.Del(x.env.Meta(), []byte(forgottenKey), nil); err != nil && !lmdbenv.IsNotFound(err) {
+			return err
+		}
 		return x.setCheckpoint(txn, checkpoint{store: store})
 	})
 }

@@ -24,6 +24,7 @@ const watchInterval = 50 * time.Millisecond
 // and the index has not, so that everything is read as in a writer's store.
 func openReadOnly(dir string, o Options) (_ *Store, err error) {
 	s := &Store{dir: dir, logger: o.Logger, stats: new(stats), closing: make(chan struct{}), hooks: &o.hooks, waiters: newWaiters()}
+	s.limits.KeyRetention = o.KeyRetention
 	env, err := s.openLogReadOnly()
 	if err != nil {
 		return nil, err

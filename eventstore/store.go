@@ -62,6 +62,15 @@ type Options struct {
 	// MapSize is the largest size that the log, or the index, may ever reach;
 	// by default 1 TiB. It is address space, not memory or disk.
 	MapSize int64
+	// KeyRetention is how long an idempotency key is known: until an event is
+	// recorded that much later than the append, by the times in the two's ids;
+	// the clock on the wall does not matter. Then the key can be used again, and
+	// its entry is removed from the index, in small steps while the index
+	// follows. 0 is for ever. A key in the index takes about one and a half times
+	// its length and 50 bytes. It should be longer than the longest time after which
+	// anybody tries again. To raise it does not bring back what was removed, until
+	// the index is made again.
+	KeyRetention time.Duration
 	// Logger gets what an operator should know: events recovered after a crash,
 	// an index rebuilt, a store that turned read-only. Nil means nothing.
 	Logger *slog.Logger
@@ -84,6 +93,9 @@ func (o *Options) complete() error {
 		if v < 0 {
 			return fmt.Errorf("event store: Options.%s is %d, it must not be negative", name, v)
 		}
+	}
+	if o.KeyRetention < 0 {
+		return fmt.Errorf("event store: Options.KeyRetention is %v, it must not be negative", o.KeyRetention)
 	}
 	if o.MaxRecord > event.MaxRecord {
 		return fmt.Errorf("event store: Options.MaxRecord is %d, it can be %d at most", o.MaxRecord, event.MaxRecord)
@@ -142,6 +154,7 @@ type Store struct {
 	logger    *slog.Logger
 	hooks     *hooks
 	records   [][]byte // scratch space of persist
+	keepKeys  bool     // forgetting has failed; the indexer's
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -263,7 +276,7 @@ func checkNew(dir string) error {
 
 func open(dir string, o Options) (_ *Store, err error) {
 	s := &Store{dir: dir, logger: o.Logger, stats: new(stats), closing: make(chan struct{}), hooks: &o.hooks}
-	s.limits = commit.Limits{Record: o.MaxRecord, Append: o.MaxAppend, Events: o.MaxAppendEvents}
+	s.limits = commit.Limits{Record: o.MaxRecord, Append: o.MaxAppend, Events: o.MaxAppendEvents, KeyRetention: o.KeyRetention}
 	if s.log, err = openLog(filepath.Join(dir, logDir), lmdbenv.Options{MapSize: o.MapSize}); err != nil {
 		return nil, openError(dir, err)
 	}
@@ -384,7 +397,10 @@ func (s *Store) storeIndex(last place) error {
 			return err
 		}
 	}
-	return s.hooks.around(pointIndex, pointIndexed, func() error { return s.index.store(s.log.store) })
+	if err := s.hooks.around(pointIndex, pointIndexed, func() error { return s.index.store(s.log.store) }); err != nil {
+		return err
+	}
+	return s.forgetKeys(last, len(s.index.harvest.ids))
 }
 
 func (s *Store) indexed(last uint64, _ int64) {

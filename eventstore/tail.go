@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -294,7 +295,7 @@ func (t *tail) Match(q event.Query, after uint64) uint64 {
 }
 
 func (t *tail) Earlier(key string) *commit.Earlier {
-	for _, c := range t.chunks {
+	for _, c := range slices.Backward(t.chunks) {
 		c.mu.RLock()
 		offset, ok := c.keys[key]
 		c.mu.RUnlock()

@@ -19,7 +19,7 @@ type State interface {
 	// Match returns the position of the first event above both after and
 	// Base that matches, 0 if none does.
 	Match(q event.Query, after uint64) uint64
-	// Earlier returns the append above Base that used the key, nil if none.
+	// Earlier returns the last append above Base that used the key, nil if none.
 	Earlier(key string) *Earlier
 }
 
@@ -93,6 +93,9 @@ func (d *decider) decide(p *Proposal) Outcome {
 		if earlier := d.earlier(p); earlier != nil {
 			return d.repeat(p, earlier)
 		}
+		if p.Facts.Earlier != nil {
+			return Outcome{Stale: true} // it was known, and nothing else was looked for
+		}
 	}
 	for i, c := range p.Conditions {
 		if conflict := d.check(p, i, c); conflict != nil {
@@ -103,14 +106,20 @@ func (d *decider) decide(p *Proposal) Outcome {
 	return d.accept(p)
 }
 
+// earlier returns the last append that used the key, nil if none did or the key
+// is not known any more.
 func (d *decider) earlier(p *Proposal) *Earlier {
-	if earlier := d.keys[p.Key]; earlier != nil {
-		return earlier
+	earlier := d.keys[p.Key]
+	if earlier == nil {
+		earlier = d.state.Earlier(p.Key)
 	}
-	if earlier := d.state.Earlier(p.Key); earlier != nil {
-		return earlier
+	if earlier == nil {
+		earlier = p.Facts.Earlier
 	}
-	return p.Facts.Earlier
+	if earlier == nil || !earlier.Known(d.id, p.retention) {
+		return nil
+	}
+	return earlier
 }
 
 func (d *decider) repeat(p *Proposal, earlier *Earlier) Outcome {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/schema"
@@ -29,6 +30,9 @@ type Limits struct {
 	// Record is the largest record and Append the largest sum of them, in
 	// bytes; Events is the largest number of events.
 	Record, Append, Events int
+	// KeyRetention is how long an append's key is known: until an event is
+	// recorded that much later, by the ids of the two. 0 is for ever.
+	KeyRetention time.Duration
 }
 
 // Proposal is an append on its way to the committer: records without their
@@ -47,6 +51,7 @@ type Proposal struct {
 	Size  int
 	Facts Facts
 
+	retention time.Duration // of keys
 	// What the slices are made of, as long as it is enough: most appends have
 	// one event, in one stream.
 	event   [1]event.Event
@@ -74,6 +79,17 @@ type Earlier struct {
 	Content Content
 }
 
+// Known reports whether the append's key is known at the head of a log, of which
+// the last event has that id. Once it is not, it never is again: ids increase.
+func (e *Earlier) Known(head event.ID, retention time.Duration) bool {
+	return KeyKnown(e.Receipt.IDs[0], head, retention)
+}
+
+// KeyKnown is [Earlier.Known] by the id of the append's first event.
+func KeyKnown(first, head event.ID, retention time.Duration) bool {
+	return retention <= 0 || first.Time()+uint64(retention.Milliseconds()) >= head.Time()
+}
+
 // Propose validates an append, verifies its data and builds its records. The
 // append and what it refers to are not used any more afterwards, but for its
 // conditions. Facts are left for the caller to fill.
@@ -88,7 +104,7 @@ func Propose(schemas Schemas, a *event.Append, limits Limits) (*Proposal, error)
 	if len(a.Events) > limits.Events {
 		return nil, &event.TooLargeError{Bound: "max_events of an append", Limit: uint64(limits.Events), Actual: uint64(len(a.Events))}
 	}
-	p := &Proposal{Conditions: slices.Clone(a.Conditions), Key: a.Key}
+	p := &Proposal{Conditions: slices.Clone(a.Conditions), Key: a.Key, retention: limits.KeyRetention}
 	p.Events = p.event[:]
 	if len(a.Events) > 1 {
 		p.Events = make([]event.Event, len(a.Events))
