@@ -54,6 +54,7 @@ type follower struct {
 	mu      sync.Mutex
 	at      uint64        // checkpoint
 	moved   chan struct{} // closed, and replaced, by every attempt to move it
+	took    Durations     // of attempts that moved it
 	lastErr error         // of the last attempt
 	broken  bool
 }
@@ -86,6 +87,12 @@ func (f *follower) position() uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.at
+}
+
+func (f *follower) durations() Durations {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.took
 }
 
 // run follows until close, and then up to the limit.
@@ -138,8 +145,9 @@ func (f *follower) flush() {
 		if seeded == bugTrimEarly && f.name == "index" {
 			f.recent.trim(last)
 		}
+		start := time.Now()
 		err := f.apply(events)
-		f.attempted(last, err)
+		f.attempted(last, time.Since(start), err)
 		if err != nil {
 			return
 		}
@@ -149,12 +157,13 @@ func (f *follower) flush() {
 }
 
 // attempted notes the outcome of a transaction.
-func (f *follower) attempted(last uint64, err error) {
+func (f *follower) attempted(last uint64, took time.Duration, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch f.lastErr = err; {
 	case err == nil:
 		f.at = last
+		f.took.add(took)
 	case !lmdbenv.IsNoSpace(err) || errors.As(err, new(*lmdbenv.CommitError)):
 		f.broken = true
 		f.fatal(fmt.Errorf("write the %s: %w", f.name, err))

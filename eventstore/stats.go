@@ -8,8 +8,8 @@ import (
 	"github.com/verbatim-es/verbatim/internal/commit"
 )
 
-// CommitBuckets are the upper bounds of Stats.CommitDurations; what took longer
-// is in one bucket more.
+// CommitBuckets are the upper bounds of Stats.CommitDurations and of
+// [Durations]; what took longer is in one bucket more.
 var CommitBuckets = [...]time.Duration{
 	100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond,
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond,
@@ -52,10 +52,25 @@ type Stats struct {
 	// that the log has not taken up.
 	JournalFrames, JournalBytes  uint64
 	JournalSegments, JournalFree int
+	// Folds are the transactions by which the log followed the journal, and
+	// IndexFlushes those by which the index followed the log, with their syncs.
+	Folds, IndexFlushes Durations
 	// LogBytes and IndexBytes are the sizes of the data files, 0 once closed.
 	LogBytes, IndexBytes int64
 	// ReadOnly is why the store takes no appends, "" if it does.
 	ReadOnly string
+}
+
+// Durations counts what took how long.
+type Durations struct {
+	// Buckets are as [CommitBuckets] says; Sum is all of them together.
+	Buckets [len(CommitBuckets) + 1]uint64
+	Sum     time.Duration
+}
+
+func (d *Durations) add(took time.Duration) {
+	d.Buckets[bucket(CommitBuckets[:], took)]++
+	d.Sum += took
 }
 
 // Stats returns the present numbers. It costs a few microseconds, and works on
@@ -87,6 +102,7 @@ func (s *Store) Stats() Stats {
 func (s *Store) readWriter(out *Stats) {
 	out.LogPosition = s.folder.position()
 	out.IndexPosition = s.indexer.position()
+	out.Folds, out.IndexFlushes = s.folder.durations(), s.indexer.durations()
 	j := s.journal.Stats()
 	out.JournalFrames, out.JournalBytes = j.Frames, j.Bytes
 	out.JournalSegments, out.JournalFree = j.Segments, j.Free

@@ -265,4 +265,11 @@ func TestStats(t *testing.T) {
 	if commits != 2 {
 		t.Errorf("durations: %v", s.CommitDurations)
 	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = store.Stats()
+	if s.LogPosition != 4 || s.IndexPosition != 4 || s.Folds.Sum == 0 || s.IndexFlushes.Sum == 0 || s.JournalFrames != 2 || s.JournalBytes < s.RecordBytes {
+		t.Errorf("stats of a closed store: %+v", s)
+	}
 }

@@ -34,7 +34,7 @@ func (c *Collector) descs() []*prometheus.Desc {
 	var descs []*prometheus.Desc
 	if c.sources.Store != nil {
 		descs = append(descs, storeMetrics.descs()...)
-		descs = append(descs, commitDuration, batchEvents, storeInfo)
+		descs = append(descs, commitDuration, foldDuration, indexDuration, batchEvents, storeInfo)
 	}
 	if c.sources.Views != nil {
 		descs = append(descs, engineMetrics.descs()...)

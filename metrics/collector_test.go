@@ -33,6 +33,9 @@ func sources() metrics.Sources {
 	}
 	s.CommitDurations[0], s.CommitDurations[3], s.CommitDurations[len(eventstore.CommitBuckets)] = 1, 1, 1
 	s.BatchEvents[1] = 3
+	s.LogPosition, s.JournalFrames, s.JournalBytes, s.JournalSegments, s.JournalFree = 11, 3, 12288, 2, 1
+	s.Folds.Buckets[5], s.Folds.Sum = 2, 9*time.Millisecond
+	s.IndexFlushes.Buckets[6], s.IndexFlushes.Sum = 1, 8*time.Millisecond
 	return metrics.Sources{
 		Store: store{s},
 		Views: views{projection.Stats{Position: 9, Err: errors.New("x"), Views: []projection.ViewStats{
@@ -85,11 +88,18 @@ verbatim_store_commit_events
 verbatim_store_commits_total
 verbatim_store_conflicts_total
 verbatim_store_events_total
+verbatim_store_fold_duration_seconds
 verbatim_store_head_position
 verbatim_store_index_bytes
+verbatim_store_index_flush_duration_seconds
 verbatim_store_index_position
 verbatim_store_info
+verbatim_store_journal_bytes_total
+verbatim_store_journal_frames_total
+verbatim_store_journal_free_segments
+verbatim_store_journal_segments
 verbatim_store_log_bytes
+verbatim_store_log_position
 verbatim_store_queued_appends
 verbatim_store_read_only
 verbatim_store_record_bytes_total
@@ -133,10 +143,36 @@ verbatim_store_commit_duration_seconds_bucket{le="1"} 2
 verbatim_store_commit_duration_seconds_bucket{le="+Inf"} 3
 verbatim_store_commit_duration_seconds_sum 0.007
 verbatim_store_commit_duration_seconds_count 3
+# HELP verbatim_store_fold_duration_seconds How long the log's transactions took, by which it followed the journal.
+# TYPE verbatim_store_fold_duration_seconds histogram
+verbatim_store_fold_duration_seconds_bucket{le="0.0001"} 0
+verbatim_store_fold_duration_seconds_bucket{le="0.00025"} 0
+verbatim_store_fold_duration_seconds_bucket{le="0.0005"} 0
+verbatim_store_fold_duration_seconds_bucket{le="0.001"} 0
+verbatim_store_fold_duration_seconds_bucket{le="0.0025"} 0
+verbatim_store_fold_duration_seconds_bucket{le="0.005"} 2
+verbatim_store_fold_duration_seconds_bucket{le="0.01"} 2
+verbatim_store_fold_duration_seconds_bucket{le="0.025"} 2
+verbatim_store_fold_duration_seconds_bucket{le="0.05"} 2
+verbatim_store_fold_duration_seconds_bucket{le="0.1"} 2
+verbatim_store_fold_duration_seconds_bucket{le="0.25"} 2
+verbatim_store_fold_duration_seconds_bucket{le="1"} 2
+verbatim_store_fold_duration_seconds_bucket{le="+Inf"} 2
+verbatim_store_fold_duration_seconds_sum 0.009
+verbatim_store_fold_duration_seconds_count 2
 # HELP verbatim_store_head_position Position of the last event.
 # TYPE verbatim_store_head_position gauge
 verbatim_store_head_position 12
-# HELP verbatim_store_read_only 1 when a disk error has made the store read-only.
+# HELP verbatim_store_journal_bytes_total Bytes written to the journal, padding included.
+# TYPE verbatim_store_journal_bytes_total counter
+verbatim_store_journal_bytes_total 12288
+# HELP verbatim_store_journal_free_segments Files of the journal that hold nothing which the log has not taken up.
+# TYPE verbatim_store_journal_free_segments gauge
+verbatim_store_journal_free_segments 1
+# HELP verbatim_store_log_position Position up to which the log has followed the journal.
+# TYPE verbatim_store_log_position gauge
+verbatim_store_log_position 11
+# HELP verbatim_store_read_only 1 when the store takes no appends: after a disk error, or because it was opened so.
 # TYPE verbatim_store_read_only gauge
 verbatim_store_read_only 1
 # HELP verbatim_view_lag_events Events in the log that the view has not applied.
@@ -149,6 +185,7 @@ verbatim_view_parked{version="1",view="balances"} 0
 verbatim_view_parked{version="2",view="owners"} 1
 `),
 		"verbatim_bus_calls_total", "verbatim_store_commit_duration_seconds", "verbatim_store_head_position",
+		"verbatim_store_fold_duration_seconds", "verbatim_store_journal_bytes_total", "verbatim_store_journal_free_segments", "verbatim_store_log_position",
 		"verbatim_store_read_only", "verbatim_view_lag_events", "verbatim_view_parked")
 	if err != nil {
 		t.Error(err)

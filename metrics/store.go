@@ -11,6 +11,8 @@ import (
 var storeMetrics = family[eventstore.Stats]{
 	gauge("verbatim_store_head_position", "Position of the last event.",
 		func(s eventstore.Stats) float64 { return float64(s.Head) }),
+	gauge("verbatim_store_log_position", "Position up to which the log has followed the journal.",
+		func(s eventstore.Stats) float64 { return float64(s.LogPosition) }),
 	gauge("verbatim_store_index_position", "Position up to which the index has followed the log.",
 		func(s eventstore.Stats) float64 { return float64(s.IndexPosition) }),
 	counter("verbatim_store_commits_total", "Commits that made events durable.",
@@ -35,11 +37,19 @@ var storeMetrics = family[eventstore.Stats]{
 		func(s eventstore.Stats) float64 { return float64(s.QueuedAppends) }),
 	gauge("verbatim_store_waiters", "Reads that wait for their next event.",
 		func(s eventstore.Stats) float64 { return float64(s.Waiters) }),
+	counter("verbatim_store_journal_frames_total", "Frames written to the journal.",
+		func(s eventstore.Stats) float64 { return float64(s.JournalFrames) }),
+	counter("verbatim_store_journal_bytes_total", "Bytes written to the journal, padding included.",
+		func(s eventstore.Stats) float64 { return float64(s.JournalBytes) }),
+	gauge("verbatim_store_journal_segments", "Files of the journal.",
+		func(s eventstore.Stats) float64 { return float64(s.JournalSegments) }),
+	gauge("verbatim_store_journal_free_segments", "Files of the journal that hold nothing which the log has not taken up.",
+		func(s eventstore.Stats) float64 { return float64(s.JournalFree) }),
 	gauge("verbatim_store_log_bytes", "Size of the log's data file.",
 		func(s eventstore.Stats) float64 { return float64(s.LogBytes) }),
 	gauge("verbatim_store_index_bytes", "Size of the index's data file.",
 		func(s eventstore.Stats) float64 { return float64(s.IndexBytes) }),
-	gauge("verbatim_store_read_only", "1 when a disk error has made the store read-only.",
+	gauge("verbatim_store_read_only", "1 when the store takes no appends: after a disk error, or because it was opened so.",
 		func(s eventstore.Stats) float64 { return boolean(s.ReadOnly != "") }),
 }
 
@@ -48,6 +58,10 @@ var (
 		"Always 1; the label names the store.", []string{"store"}, nil)
 	commitDuration = prometheus.NewDesc("verbatim_store_commit_duration_seconds",
 		"How long commits took, from their first write to the end of the sync.", nil, nil)
+	foldDuration = prometheus.NewDesc("verbatim_store_fold_duration_seconds",
+		"How long the log's transactions took, by which it followed the journal.", nil, nil)
+	indexDuration = prometheus.NewDesc("verbatim_store_index_flush_duration_seconds",
+		"How long the index's transactions took, by which it followed the log.", nil, nil)
 	batchEvents = prometheus.NewDesc("verbatim_store_commit_events",
 		"How many events a commit made durable.", nil, nil)
 )
@@ -55,8 +69,11 @@ var (
 func collectStore(ch chan<- prometheus.Metric, s eventstore.Stats) {
 	storeMetrics.collect(ch, s)
 	ch <- prometheus.MustNewConstMetric(storeInfo, prometheus.GaugeValue, 1, s.Store.String())
-	ch <- histogram(commitDuration, eventstore.CommitBuckets[:], s.CommitDurations[:], s.CommitTime.Seconds(),
-		func(d time.Duration) float64 { return d.Seconds() })
+	for desc, d := range map[*prometheus.Desc]eventstore.Durations{
+		commitDuration: {Buckets: s.CommitDurations, Sum: s.CommitTime}, foldDuration: s.Folds, indexDuration: s.IndexFlushes,
+	} {
+		ch <- histogram(desc, eventstore.CommitBuckets[:], d.Buckets[:], d.Sum.Seconds(), time.Duration.Seconds)
+	}
 	ch <- histogram(batchEvents, eventstore.BatchBuckets[:], s.BatchEvents[:], float64(s.Events),
 		func(n uint64) float64 { return float64(n) })
 }
