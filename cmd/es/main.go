@@ -25,6 +25,7 @@ type commands struct {
 	Backup   backupCommand   `cmd:"" help:"Copy a store, which may be in use."`
 	Restore  restoreCommand  `cmd:"" help:"Make a store of a backup."`
 	Rebuild  rebuildCommand  `cmd:"" help:"Make a store's index again."`
+	Views    viewsCommand    `cmd:"" help:"Look after the views of a store."`
 	Schema   schemaCommand   `cmd:"" help:"Work with versions of schemas."`
 
 	AbandonJournal abandonJournalCommand `cmd:"" help:"Give up the lost journal of a store."`
