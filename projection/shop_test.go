@@ -238,7 +238,7 @@ func dumpView(t fataler, s *Snapshot, name string) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if name == "items" {
+		if strings.HasPrefix(name, "items") {
 			i := unpackItem(row)
 			got[i.SKU] = fmt.Sprint(i)
 		} else {
@@ -263,21 +263,33 @@ func wantView(name string, byKey map[string]item, seen map[string]uint64) map[st
 	return want
 }
 
-// statsOf waits until the view's stats satisfy a condition.
+// statsOf waits until the stats of the version of a view that serves satisfy a
+// condition.
 func statsOf(t fataler, e *Engine, view string, condition func(ViewStats) bool) ViewStats {
+	t.Helper()
+	return statsWhere(t, e, func(v ViewStats) bool { return v.Name == view && v.Serving }, condition)
+}
+
+// statsOfVersion waits for a version.
+func statsOfVersion(t fataler, e *Engine, view, version string, condition func(ViewStats) bool) ViewStats {
+	t.Helper()
+	return statsWhere(t, e, func(v ViewStats) bool { return v.Name == view && v.Version == version }, condition)
+}
+
+func statsWhere(t fataler, e *Engine, which, condition func(ViewStats) bool) ViewStats {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
 	for {
 		_, changed, _ := e.reached(0, nil)
 		stats := e.Stats()
-		at := slices.IndexFunc(stats.Views, func(v ViewStats) bool { return v.Name == view })
+		at := slices.IndexFunc(stats.Views, which)
 		if condition(stats.Views[at]) {
 			return stats.Views[at]
 		}
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatal(fmt.Sprintf("view %q did not get there: %+v", view, stats))
+			t.Fatal(fmt.Sprintf("the view did not get there: %+v", stats))
 		}
 	}
 }
