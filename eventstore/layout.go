@@ -25,6 +25,7 @@ import (
 //
 //	database   key                          value
 //	meta       "store"                      store id, 16 bytes
+//	meta       "journal"                    see mark.go
 //	log        event id, 16 bytes           record, length a multiple of 8
 //	positions  position, 8 bytes,           event id, 16 bytes
 //	           each multiple of 256
