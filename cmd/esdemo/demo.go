@@ -78,6 +78,7 @@ type tamper struct {
 	rebuilt                func(*projectionDigest)
 	predicted              func(outcome) outcome
 	inflow                 func(int64) int64
+	seats                  func(int) int
 }
 
 // run plays the whole demo on a server of its own. The report is complete when
@@ -121,6 +122,10 @@ func (d *demo) play(ctx context.Context, s *server) error {
 		return fmt.Errorf("load: %w", err)
 	}
 	d.Seconds = time.Since(start).Seconds()
+	d.step("letting %d students race for %d seats", students, seats)
+	if err := d.enrol(ctx); err != nil {
+		return fmt.Errorf("courses: %w", err)
+	}
 
 	c, err := client.Dial(ctx, d.url, client.Options{})
 	if err != nil {

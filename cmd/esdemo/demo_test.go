@@ -45,6 +45,7 @@ func TestDemo(t *testing.T) {
 		Repaired   uint64  `json:"repaired"`
 		ViewEqual  bool    `json:"view_equal"`
 		SumOK      bool    `json:"sum_of_balances_ok"`
+		SeatsOK    bool    `json:"seats_ok"`
 		SecondsRun float64 `json:"seconds"`
 	}
 	decoder := json.NewDecoder(strings.NewReader(lines[len(lines)-1]))
@@ -52,7 +53,7 @@ func TestDemo(t *testing.T) {
 	if err := decoder.Decode(&line); err != nil {
 		t.Fatal(err)
 	}
-	if line.Events == 0 || line.Refused == 0 || line.SecondsRun <= 0 || !line.ViewEqual || !line.SumOK {
+	if line.Events == 0 || line.Refused == 0 || line.SecondsRun <= 0 || !line.ViewEqual || !line.SumOK || !line.SeatsOK {
 		t.Errorf("the demo found %+v", line)
 	}
 	if len(line.Log) != 64 || line.Live != line.Log || line.Replay != line.Log {
@@ -77,6 +78,7 @@ func TestEveryLegIsCompared(t *testing.T) {
 		"row":     {tamper{fold: func(f fold) { delete(f, house) }}, "differ from the fold"},
 		"rebuild": {tamper{rebuilt: func(d *projectionDigest) { d.Backward[0] ^= 1 }}, "its rebuild differ"},
 		"refused": {tamper{predicted: optimist()}, "predicted accepted, was"},
+		"seats":   {tamper{seats: func(n int) int { return n - 1 }}, "gives seat 20 of 19"},
 		"sum":     {tamper{inflow: func(n int64) int64 { return n + 1 }}, "add up to"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,9 +17,11 @@ type report struct {
 	Repaired      uint64  `json:"repaired"`
 	ViewEqual     bool    `json:"view_equal"`
 	SumOK         bool    `json:"sum_of_balances_ok"`
+	SeatsOK       bool    `json:"seats_ok"`
 	Seconds       float64 `json:"seconds"`
 
 	commands      int
+	enrolled      int
 	disagreements []string
 }
 
@@ -48,6 +50,8 @@ func (r *report) print(w io.Writer) error {
 	fmt.Fprintf(w, "sha-256 over all records, in position order:\n  log    %s  straight from LMDB\n  live   %s  %d received, %d repaired by es.read\n  replay %s  paged by es.read\n",
 		r.LogSHA256, r.LiveSHA256, r.LiveDelivered, r.Repaired, r.ReplaySHA256)
 	fmt.Fprintf(w, "balances view equals its rebuild and an independent fold: %t\nsum of balances equals money paid in: %t\n", r.ViewEqual, r.SumOK)
+	fmt.Fprintf(w, "%d students raced for the %d seats of a course and for others, %d enrolments: no seat given twice, nobody in more than %d: %t\n",
+		students, seats, r.enrolled, maxCourses, r.SeatsOK)
 	for _, d := range r.disagreements {
 		fmt.Fprintf(w, "DISAGREEMENT: %s\n", d)
 	}

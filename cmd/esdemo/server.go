@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +21,8 @@ import (
 	"github.com/verbatim-es/verbatim/examples/bank"
 	"github.com/verbatim-es/verbatim/examples/bank/account"
 	"github.com/verbatim-es/verbatim/examples/bank/account/accountview"
+	campus "github.com/verbatim-es/verbatim/examples/course"
+	"github.com/verbatim-es/verbatim/examples/course/course"
 	"github.com/verbatim-es/verbatim/metrics"
 	"github.com/verbatim-es/verbatim/projection"
 	"github.com/verbatim-es/verbatim/wampbus"
@@ -54,7 +57,7 @@ func openServer(dir, ws, httpAddr string, log *slog.Logger) (s *server, err erro
 	if s.http, err = net.Listen("tcp", httpAddr); err != nil {
 		return s, fmt.Errorf("--http: %w", err)
 	}
-	if s.store, err = eventstore.Open(dir, eventstore.Options{Schemas: account.Schema, Logger: log}); err != nil {
+	if s.store, err = eventstore.Open(dir, eventstore.Options{Schemas: slices.Concat(account.Schema, course.Schema), Logger: log}); err != nil {
 		return s, fmt.Errorf("--data: %w", err)
 	}
 	views := filepath.Join(dir, "views")
@@ -62,11 +65,12 @@ func openServer(dir, ws, httpAddr string, log *slog.Logger) (s *server, err erro
 		return s, fmt.Errorf("--data: %w", err)
 	}
 	accounts := account.NewHandler(s.store, bank.Teller{}, aggregate.Options{})
+	courses := course.NewHandler(s.store, campus.Registrar{MaxCourses: maxCourses}, aggregate.Options{})
 	if s.bus, err = wampbus.New(wampbus.Options{
 		Log:      s.store,
 		Schemas:  s.store.Schemas(),
 		Views:    s.views,
-		Handlers: []wampbus.CommandHandler{accounts},
+		Handlers: []wampbus.CommandHandler{accounts, courses},
 		Logger:   log,
 		// Who can reach the loopback address may bank. Nobody may append events
 		// past the teller.

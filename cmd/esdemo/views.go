@@ -22,6 +22,9 @@ type projectionDigest = projection.Digest
 type fold map[string]accountview.Balance
 
 func (f fold) apply(e event.Event) error {
+	if e.Category() != account.Category {
+		return nil
+	}
 	id := e.StreamID()
 	row := f[id]
 	if opened, ok := account.AsOpened(e); ok {
