@@ -12,8 +12,8 @@
 // implement, and one accessor a member for reading; bytes that are a
 // nested_flatbuffer are written and read as the table that they hold. Where a
 // namespace has several aggregates, Decision, Decider, Handler and Category begin
-// with the name of the state that they are for. Enums and structs may come from
-// included files of the same namespace.
+// with the name of the state that they are for. What is used of an included
+// file, of whatever namespace, becomes a type of the package that uses it.
 //
 // [GenerateClients] hands the schemas to flatc for other languages, and
 // [Breaking] compares them with what is committed.

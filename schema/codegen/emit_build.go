@@ -127,7 +127,7 @@ func (e *emitter) vectorWriters(tables []*schema.Table) {
 			}
 			done[f.Type.Object] = true
 			name := base(f.Type.Object)
-			e.p("func write%sVector(b *flatbuffers.Builder, v []%s) flatbuffers.UOffsetT {", name, name)
+			e.p("func write%sVector(b *flatbuffers.Builder, v []%s) flatbuffers.UOffsetT {", name, e.qualifier+name)
 			if s == structures {
 				st := e.structOf(f.Type.Object)
 				e.p("b.StartVector(%d, len(v), %d)", st.Size, st.Align)

@@ -36,7 +36,7 @@ func (e *emitter) nestedWriters(tables []*schema.Table) {
 			}
 			done[f.Type.Object] = true
 			name := base(f.Type.Object)
-			e.p("func nested%s(b *flatbuffers.Builder, v *%s) flatbuffers.UOffsetT {", name, name)
+			e.p("func nested%s(b *flatbuffers.Builder, v *%s) flatbuffers.UOffsetT {", name, e.qualifier+name)
 			e.p("inner := flat.Get()")
 			e.p("return flat.Nested(b, inner, write%s(inner, v))", name)
 			e.p("}\n")

@@ -30,7 +30,7 @@ func (e *emitter) declarePacking(a *aggregate) {
 	e.doc(nil, "%s is a packed %s, read in place.", packed, name)
 	e.p("type %s struct{ t fb.%s }\n", packed, name)
 	e.accessors(packed, t, "the packed state")
-	e.plainTable(t, packed)
+	e.plainTable(t, name, packed)
 	if e.shares(t, nil) {
 		e.copyTable(t)
 	}
@@ -38,9 +38,13 @@ func (e *emitter) declarePacking(a *aggregate) {
 
 // stateParts writes the same for what states are made of.
 func (e *emitter) stateParts() {
-	tables, unions := e.partsOfStates()
+	var states []*schema.Table
+	for _, a := range e.aggregates {
+		states = append(states, a.state)
+	}
+	tables, unions := e.partsOf(states)
 	for _, t := range tables {
-		e.plainTable(t, base(t.Name)+"Ref")
+		e.plainTable(t, base(t.Name), base(t.Name)+"Ref")
 		if e.shares(t, nil) {
 			e.copyTable(t)
 		}
@@ -50,8 +54,8 @@ func (e *emitter) stateParts() {
 	}
 }
 
-// partsOfStates returns the tables and unions that states hold, at any depth.
-func (e *emitter) partsOfStates() (tables []*schema.Table, unions []*schema.Enum) {
+// partsOf returns the tables and unions that the roots hold, at any depth.
+func (e *emitter) partsOf(roots []*schema.Table) (tables []*schema.Table, unions []*schema.Enum) {
 	inUse := map[string]bool{}
 	var use func(t *schema.Table)
 	add := func(name string) {
@@ -73,8 +77,8 @@ func (e *emitter) partsOfStates() (tables []*schema.Table, unions []*schema.Enum
 			}
 		}
 	}
-	for _, a := range e.aggregates {
-		use(a.state)
+	for _, t := range roots {
+		use(t)
 	}
 	for _, t := range e.parts {
 		if inUse[t.Name] {
@@ -98,10 +102,10 @@ func (u *unit) partOf(name string) *schema.Table {
 	panic("codegen: no table " + name)
 }
 
-// plainTable writes the function that makes a plain struct of what typ reads.
-func (e *emitter) plainTable(t *schema.Table, typ string) {
-	name := base(t.Name)
-	e.p("func plain%s(r %s) (v %s) {", name, typ, name)
+// plainTable writes the function that makes a plain struct, of type to, of what
+// type from reads.
+func (e *emitter) plainTable(t *schema.Table, to, from string) {
+	e.p("func plain%s(r %s) (v %s) {", base(t.Name), from, to)
 	for _, f := range t.Fields {
 		e.plainField(f)
 	}
@@ -120,7 +124,7 @@ func (e *emitter) plainField(f *schema.Field) {
 	case s > octets:
 		e.p("v.%s = slices.Collect(r.%s())", field, field)
 	case s == choice:
-		union := base(f.Type.Enum)
+		union := e.elem(f)
 		e.p("switch r.%sKind() {", field)
 		for _, m := range members(e.unionOf(f.Type.Enum)) {
 			e.p("case %sKind%s:", union, memberName(m.Name))

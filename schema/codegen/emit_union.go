@@ -66,10 +66,10 @@ func (e *emitter) declareUnions(tables []*schema.Table) {
 // allocated.
 func (e *emitter) writeUnion(u *schema.Enum) {
 	name := base(u.Name)
-	e.p("func write%s(b *flatbuffers.Builder, v %s) (fb.%s, flatbuffers.UOffsetT) {", name, name, name)
+	e.p("func write%s(b *flatbuffers.Builder, v %s) (fb.%s, flatbuffers.UOffsetT) {", name, e.qualifier+name, name)
 	e.p("switch v := v.(type) {")
 	for _, m := range members(u) {
-		e.p("case *%s:", base(m.Object))
+		e.p("case *%s:", e.qualifier+base(m.Object))
 		e.p("if v != nil {")
 		e.p("return fb.%s%s, write%s(b, v)", name, m.Name, base(m.Object))
 		e.p("}")

@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/verbatim-es/verbatim/schema"
 )
@@ -17,7 +18,7 @@ func (u *unit) emitViews() ([]byte, error) {
 		e.declareProjector(t)
 		e.declareLookup(t)
 	}
-	e.structWriters(u.views)
+	e.rowParts()
 	e.textHelper()
 	doc := fmt.Sprintf("Package %sview is the views of namespace %s of %s: the projectors\n"+
 		"that write them, and their lookups. It is apart from package %s because views\n"+
@@ -72,7 +73,7 @@ func (e *emitter) declareWriting(t *schema.Table) {
 	e.p("func write%s(b *flatbuffers.Builder, v *%s) flatbuffers.UOffsetT {", name, name)
 	e.writeTable(t, func(f *schema.Field) string { return "v." + camel(f.Name) })
 	e.p("}\n")
-	e.plainCopy(t)
+	e.plainTable(t, name, e.row(t))
 }
 
 // row is the type that a view's stored rows are read as.
@@ -81,24 +82,24 @@ func (e *emitter) row(t *schema.Table) string { return e.qualifier + base(t.Name
 // trusted is the function that makes one.
 func (e *emitter) trusted(t *schema.Table) string { return e.qualifier + "Trusted" + base(t.Name) }
 
-// plainCopy writes the function that takes a stored row apart for Update.
-func (e *emitter) plainCopy(t *schema.Table) {
-	name := base(t.Name)
-	e.p("func plain%s(r %s) (v %s) {", name, e.row(t), name)
-	for _, f := range t.Fields {
-		field := camel(f.Name)
-		switch s := shapeOf(f); {
-		case s > octets:
-			e.p("v.%s = slices.Collect(r.%s())", field, field)
-		case nullable(f), s == structure && !f.Required:
-			e.p("if x, ok := r.%s(); ok {", field)
-			e.p("v.%s = &x", field)
-			e.p("}")
-		default:
-			e.p("v.%s = r.%s()", field, field)
-		}
+// rowParts writes how what rows are made of is written and taken apart: here,
+// where flatc's layer is reached for writing.
+func (e *emitter) rowParts() {
+	tables, unions := e.partsOf(e.views)
+	for _, t := range tables {
+		name := base(t.Name)
+		e.p("func write%s(b *flatbuffers.Builder, v *%s%s) flatbuffers.UOffsetT {", name, e.qualifier, name)
+		e.writeTable(t, func(f *schema.Field) string { return "v." + camel(f.Name) })
+		e.p("}\n")
+		e.plainTable(t, e.qualifier+name, e.qualifier+name+"Ref")
 	}
-	e.p("return v\n}\n")
+	for _, u := range unions {
+		e.writeUnion(u)
+	}
+	written := slices.Concat(e.views, tables)
+	e.structWriters(written)
+	e.vectorWriters(written)
+	e.nestedWriters(written)
 }
 
 func (e *emitter) declareTx(t *schema.Table) {

@@ -139,7 +139,7 @@ func (l *linter) field(d *decl, f *fieldDecl) bool {
 	return true
 }
 
-// fieldType reports types from elsewhere and those that a view can't hold.
+// fieldType reports types that there are not, and those that are more than types.
 func (l *linter) fieldType(d *decl, f *fieldDecl) {
 	if isBuiltin(f.typ) {
 		return
@@ -149,13 +149,9 @@ func (l *linter) fieldType(d *decl, f *fieldDecl) {
 	case !ok:
 		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is not declared in this file", d.name, f.name, article(f.typ)), "declare it here, or in a file of yours that is included")
 	case of.kind == "union":
-		l.unionField(d, f, of)
+		l.unionField(d, f)
 	case of.kind == "table" && hasRole(of):
 		l.report(f.line, fmt.Sprintf("field %s.%s is %s, which is %s of its own", d.name, f.name, article(of.name), roleOf(of)), "declare a table without attribute for what they share")
-	case of.kind == "table" && roleOf(d) == "a view row":
-		l.report(f.line, fmt.Sprintf("field %s.%s is a table", d.name, f.name), "a view row holds scalars, strings, structs and vectors of scalars and strings")
-	case of.kind == "struct" && f.vector && roleOf(d) == "a view row":
-		l.report(f.line, fmt.Sprintf("field %s.%s is a vector of structs", d.name, f.name), "a view row holds scalars, strings, structs and vectors of scalars and strings")
 	case of.kind == "table" && !f.vector:
 		l.endless(d, f, of)
 	}

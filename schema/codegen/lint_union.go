@@ -36,12 +36,9 @@ func kindOf(d *decl) string {
 }
 
 // unionField reports where a union can't be held.
-func (l *linter) unionField(d *decl, f *fieldDecl, of *decl) {
-	switch name := d.name + "." + f.name; {
-	case f.vector:
-		l.report(f.line, fmt.Sprintf("field %s is a vector of unions", name), "make it a vector of tables that hold the union")
-	case roleOf(d) == "a view row":
-		l.report(f.line, fmt.Sprintf("field %s is a union", name), "a view row holds scalars, strings, structs and vectors of scalars and strings")
+func (l *linter) unionField(d *decl, f *fieldDecl) {
+	if f.vector {
+		l.report(f.line, fmt.Sprintf("field %s.%s is a vector of unions", d.name, f.name), "make it a vector of tables that hold the union")
 	}
 }
 
@@ -82,8 +79,6 @@ func (l *linter) nested(d *decl, f *fieldDecl) {
 			what = article(what)
 		}
 		l.report(f.line, fmt.Sprintf("field %s holds %s, which is %s", name, article(of.name), what), "name a table without attribute, or leave nested_flatbuffer out")
-	case roleOf(d) == "a view row":
-		l.report(f.line, fmt.Sprintf("field %s holds a table", name), "a view row holds scalars, strings, structs and vectors of scalars and strings: leave nested_flatbuffer out")
 	default:
 		l.endless(d, f, of)
 	}

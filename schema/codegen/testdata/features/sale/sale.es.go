@@ -36,7 +36,7 @@ var bfbs []byte
 var Schema = schema.Sources{{Name: "sale.fbs", BFBS: bfbs}}
 
 // fingerprint names the schema in the events that are built here.
-const fingerprint uint64 = 0xd6cd13926f7c3265
+const fingerprint uint64 = 0xec05d7f897c6169e
 
 // The types of the events, as records name them.
 const (
@@ -622,6 +622,128 @@ func (r TurnoverRow) Total() Price {
 	r.t.Total(&v)
 	return readPrice(&v)
 }
+
+// MeansKind tells which member Means is.
+//
+// How most of it was paid.
+func (r TurnoverRow) MeansKind() MeansKind { return MeansKind(r.t.MeansType()) }
+
+// MeansCard is read in place, and false where Means is another member or none.
+func (r TurnoverRow) MeansCard() (v CardRef, ok bool) {
+	var table flatbuffers.Table
+	if r.t.MeansType() != fb.MeansCard || !r.t.Means(&table) {
+		return v, false
+	}
+	v.t.Init(table.Bytes, table.Pos)
+	return v, true
+}
+
+// MeansCash is read in place, and false where Means is another member or none.
+func (r TurnoverRow) MeansCash() (v CashRef, ok bool) {
+	var table flatbuffers.Table
+	if r.t.MeansType() != fb.MeansCash || !r.t.Means(&table) {
+		return v, false
+	}
+	v.t.Init(table.Bytes, table.Pos)
+	return v, true
+}
+
+// EitherKind tells which member Either is.
+func (r TurnoverRow) EitherKind() EitherKind { return EitherKind(r.t.EitherType()) }
+
+// EitherPrices_Card is read in place, and false where Either is another member
+// or none.
+func (r TurnoverRow) EitherPrices_Card() (v CardRef, ok bool) {
+	var table flatbuffers.Table
+	if r.t.EitherType() != fb.Eitherprices_Card || !r.t.Either(&table) {
+		return v, false
+	}
+	v.t.Init(table.Bytes, table.Pos)
+	return v, true
+}
+
+// EitherVoucher is read in place, and false where Either is another member or
+// none.
+func (r TurnoverRow) EitherVoucher() (v VoucherRef, ok bool) {
+	var table flatbuffers.Table
+	if r.t.EitherType() != fb.EitherVoucher || !r.t.Either(&table) {
+		return v, false
+	}
+	v.t.Init(table.Bytes, table.Pos)
+	return v, true
+}
+
+// RatesLen is the number of elements of Rates.
+func (r TurnoverRow) RatesLen() int { return r.t.RatesLength() }
+
+// RatesAt is the element at i, from 0, read in place. It panics where there is
+// none.
+func (r TurnoverRow) RatesAt(i int) RateRef {
+	if uint(i) >= uint(r.RatesLen()) {
+		panic("TurnoverRow.Rates: index out of range")
+	}
+	var v RateRef
+	r.t.Rates(&v.t, i)
+	return v
+}
+
+// Rates yields the elements in order.
+func (r TurnoverRow) Rates() iter.Seq[RateRef] {
+	return func(yield func(RateRef) bool) {
+		for i := range r.RatesLen() {
+			if !yield(r.RatesAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+// PartsLen is the number of elements of Parts.
+func (r TurnoverRow) PartsLen() int { return r.t.PartsLength() }
+
+// PartsAt is the element at i, from 0. It panics where there is none.
+func (r TurnoverRow) PartsAt(i int) Price {
+	if uint(i) >= uint(r.PartsLen()) {
+		panic("TurnoverRow.Parts: index out of range")
+	}
+	var v fb.Price
+	r.t.Parts(&v, i)
+	return readPrice(&v)
+}
+
+// Parts yields the elements in order.
+func (r TurnoverRow) Parts() iter.Seq[Price] {
+	return func(yield func(Price) bool) {
+		for i := range r.PartsLen() {
+			if !yield(r.PartsAt(i)) {
+				return
+			}
+		}
+	}
+}
+
+// Best is read in place, and false where it is absent.
+func (r TurnoverRow) Best() (RateRef, bool) {
+	var v RateRef
+	if r.t.Best(&v.t) == nil {
+		return RateRef{}, false
+	}
+	return v, true
+}
+
+// Voucher is read in place, and false where it is absent.
+func (r TurnoverRow) Voucher() (v VoucherRef, ok bool) {
+	data := r.t.VoucherBytes()
+	if data == nil {
+		return v, false
+	}
+	v.t.Init(data, flatbuffers.GetUOffsetT(data))
+	return v, true
+}
+
+// VoucherBytes is Voucher as a finished FlatBuffer of shop.sale.Voucher; it
+// aliases the row.
+func (r TurnoverRow) VoucherBytes() []byte { return flat.Bytes(r.t.VoucherBytes()) }
 
 func readPrice(r *fb.Price) Price {
 	return Price{

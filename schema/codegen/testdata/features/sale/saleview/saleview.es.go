@@ -9,6 +9,7 @@ package saleview
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 	"github.com/verbatim-es/verbatim/event"
@@ -26,6 +27,13 @@ const _ = flat.GeneratedForAPI1ElseRunEsGenerate
 type Turnover struct {
 	Unit  sale.Unit
 	Total sale.Price
+	// How most of it was paid.
+	Means   sale.Means // nil: absent
+	Either  sale.Either
+	Rates   []sale.Rate
+	Parts   []sale.Price
+	Best    *sale.Rate    // nil: absent
+	Voucher *sale.Voucher // nil: absent
 }
 
 func buildTurnover(v *Turnover) []byte {
@@ -34,8 +42,37 @@ func buildTurnover(v *Turnover) []byte {
 }
 
 func writeTurnover(b *flatbuffers.Builder, v *Turnover) flatbuffers.UOffsetT {
+	kind3, off3 := writeMeans(b, v.Means)
+	kind5, off5 := writeEither(b, v.Either)
+	if off5 == 0 {
+		panic("sale: v.Either is required: give one of its members")
+	}
+	var off6 flatbuffers.UOffsetT
+	if len(v.Rates) > 0 {
+		off6 = writeRateVector(b, v.Rates)
+	}
+	var off7 flatbuffers.UOffsetT
+	if len(v.Parts) > 0 {
+		off7 = writePriceVector(b, v.Parts)
+	}
+	var off8 flatbuffers.UOffsetT
+	if v.Best != nil {
+		off8 = writeRate(b, v.Best)
+	}
+	var off9 flatbuffers.UOffsetT
+	if v.Voucher != nil {
+		off9 = nestedVoucher(b, v.Voucher)
+	}
 	fb.TurnoverStart(b)
 	fb.TurnoverAddTotal(b, writePrice(b, v.Total))
+	fb.TurnoverAddMeansType(b, kind3)
+	fb.TurnoverAddMeans(b, off3)
+	fb.TurnoverAddEitherType(b, kind5)
+	fb.TurnoverAddEither(b, off5)
+	fb.TurnoverAddRates(b, off6)
+	fb.TurnoverAddParts(b, off7)
+	fb.TurnoverAddBest(b, off8)
+	fb.TurnoverAddVoucher(b, off9)
 	fb.TurnoverAddUnit(b, fb.Unit(v.Unit))
 	return fb.TurnoverEnd(b)
 }
@@ -43,6 +80,45 @@ func writeTurnover(b *flatbuffers.Builder, v *Turnover) flatbuffers.UOffsetT {
 func plainTurnover(r sale.TurnoverRow) (v Turnover) {
 	v.Unit = r.Unit()
 	v.Total = r.Total()
+	switch r.MeansKind() {
+	case sale.MeansKindCard:
+		if ref, ok := r.MeansCard(); ok {
+			x := plainCard(ref)
+			v.Means = &x
+		}
+	case sale.MeansKindCash:
+		if ref, ok := r.MeansCash(); ok {
+			x := plainCash(ref)
+			v.Means = &x
+		}
+	}
+	switch r.EitherKind() {
+	case sale.EitherKindPrices_Card:
+		if ref, ok := r.EitherPrices_Card(); ok {
+			x := plainCard(ref)
+			v.Either = &x
+		}
+	case sale.EitherKindVoucher:
+		if ref, ok := r.EitherVoucher(); ok {
+			x := plainVoucher(ref)
+			v.Either = &x
+		}
+	}
+	if n := r.RatesLen(); n > 0 {
+		v.Rates = make([]sale.Rate, n)
+		for i := range n {
+			v.Rates[i] = plainRate(r.RatesAt(i))
+		}
+	}
+	v.Parts = slices.Collect(r.Parts())
+	if ref, ok := r.Best(); ok {
+		x := plainRate(ref)
+		v.Best = &x
+	}
+	if ref, ok := r.Voucher(); ok {
+		x := plainVoucher(ref)
+		v.Voucher = &x
+	}
 	return v
 }
 
@@ -160,6 +236,138 @@ func (v TurnoversView) Scan(r projection.Range) iter.Seq2[sale.TurnoverRow, erro
 // All yields every row in the order of the primary key.
 func (v TurnoversView) All() iter.Seq2[sale.TurnoverRow, error] { return v.Scan(projection.Range{}) }
 
+func writeVoucher(b *flatbuffers.Builder, v *sale.Voucher) flatbuffers.UOffsetT {
+	var off0 flatbuffers.UOffsetT
+	if v.Code != "" {
+		off0 = b.CreateString(v.Code)
+	}
+	fb.VoucherStart(b)
+	fb.VoucherAddCode(b, off0)
+	return fb.VoucherEnd(b)
+}
+
+func plainVoucher(r sale.VoucherRef) (v sale.Voucher) {
+	v.Code = r.Code()
+	return v
+}
+
+func writeRate(b *flatbuffers.Builder, v *sale.Rate) flatbuffers.UOffsetT {
+	var off2 flatbuffers.UOffsetT
+	if v.By != nil {
+		off2 = writeParty(b, v.By)
+	}
+	fb.RateStart(b)
+	fb.RateAddRate(b, v.Rate)
+	fb.RateAddBy(b, off2)
+	fb.RateAddUnit(b, fb.Unit(v.Unit))
+	return fb.RateEnd(b)
+}
+
+func plainRate(r sale.RateRef) (v sale.Rate) {
+	v.Unit = r.Unit()
+	v.Rate = r.Rate()
+	if ref, ok := r.By(); ok {
+		x := plainParty(ref)
+		v.By = &x
+	}
+	return v
+}
+
+func writeCard(b *flatbuffers.Builder, v *sale.Card) flatbuffers.UOffsetT {
+	off0 := b.CreateString(v.Number)
+	fb.CardStart(b)
+	fb.CardAddNumber(b, off0)
+	return fb.CardEnd(b)
+}
+
+func plainCard(r sale.CardRef) (v sale.Card) {
+	v.Number = r.Number()
+	return v
+}
+
+func writeCash(b *flatbuffers.Builder, v *sale.Cash) flatbuffers.UOffsetT {
+	var off0 flatbuffers.UOffsetT
+	if v.Note != "" {
+		off0 = b.CreateString(v.Note)
+	}
+	fb.CashStart(b)
+	fb.CashAddNote(b, off0)
+	return fb.CashEnd(b)
+}
+
+func plainCash(r sale.CashRef) (v sale.Cash) {
+	v.Note = r.Note()
+	return v
+}
+
+func writeParty(b *flatbuffers.Builder, v *sale.Party) flatbuffers.UOffsetT {
+	off0 := b.CreateString(v.Name)
+	fb.PartyStart(b)
+	if v.Limit != nil {
+		fb.PartyAddLimit(b, writePrice(b, *v.Limit))
+	}
+	fb.PartyAddName(b, off0)
+	return fb.PartyEnd(b)
+}
+
+func plainParty(r sale.PartyRef) (v sale.Party) {
+	v.Name = r.Name()
+	if x, ok := r.Limit(); ok {
+		v.Limit = &x
+	}
+	return v
+}
+
+func writeEither(b *flatbuffers.Builder, v sale.Either) (fb.Either, flatbuffers.UOffsetT) {
+	switch v := v.(type) {
+	case *sale.Card:
+		if v != nil {
+			return fb.Eitherprices_Card, writeCard(b, v)
+		}
+	case *sale.Voucher:
+		if v != nil {
+			return fb.EitherVoucher, writeVoucher(b, v)
+		}
+	}
+	return fb.EitherNONE, 0
+}
+
+func writeMeans(b *flatbuffers.Builder, v sale.Means) (fb.Means, flatbuffers.UOffsetT) {
+	switch v := v.(type) {
+	case *sale.Card:
+		if v != nil {
+			return fb.MeansCard, writeCard(b, v)
+		}
+	case *sale.Cash:
+		if v != nil {
+			return fb.MeansCash, writeCash(b, v)
+		}
+	}
+	return fb.MeansNONE, 0
+}
+
 func writePrice(b *flatbuffers.Builder, v sale.Price) flatbuffers.UOffsetT {
 	return fb.CreatePrice(b, v.Cents, fb.Unit(v.Unit))
+}
+
+func writeRateVector(b *flatbuffers.Builder, v []sale.Rate) flatbuffers.UOffsetT {
+	var few [16]flatbuffers.UOffsetT // enough for most without allocating
+	offsets := few[:0]
+	for i := range v {
+		offsets = append(offsets, writeRate(b, &v[i]))
+	}
+	return b.CreateVectorOfTables(offsets)
+}
+
+func writePriceVector(b *flatbuffers.Builder, v []sale.Price) flatbuffers.UOffsetT {
+	b.StartVector(16, len(v), 8)
+	for i := len(v) - 1; i >= 0; i-- {
+		writePrice(b, v[i])
+	}
+	return b.EndVector(len(v))
+}
+
+func nestedVoucher(b *flatbuffers.Builder, v *sale.Voucher) flatbuffers.UOffsetT {
+	inner := flat.Get()
+	return flat.Nested(b, inner, writeVoucher(inner, v))
 }
