@@ -88,6 +88,8 @@ class Session(ApplicationSession):
 
 
 def inward(value):
+    if isinstance(value, list):
+        return [inward(v) for v in value]
     return base64.b64decode(value["binary"]) if isinstance(value, dict) and "binary" in value else value
 
 

@@ -50,7 +50,7 @@ func serve(t *testing.T) *served {
 		Schemas:   store.Schemas(),
 		Views:     views,
 		Handlers:  []wampbus.CommandHandler{accounts},
-		Anonymous: wampbus.Reader | wampbus.Commander,
+		Anonymous: wampbus.Writer | wampbus.Commander,
 	})
 	must(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -3,6 +3,8 @@ package interop
 import (
 	"bytes"
 	"encoding/base64"
+	"fmt"
+	"os"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/examples/bank/account"
@@ -11,14 +13,28 @@ import (
 // client is a WAMP library of another language, and what it takes to run it.
 type client struct {
 	name, program, script string
-	// requires is what "make interop-deps" puts here for it.
+	// requires is what "make interop-deps" puts here for it, "" when it needs
+	// nothing of that.
 	requires string
+}
+
+// command returns the program to run and its arguments.
+func (c client) command(t *testing.T, args ...string) (name string, all []string) {
+	t.Helper()
+	if c.requires == "" {
+		self, err := os.Executable()
+		must(t, err)
+		return self, args
+	}
+	installed(t, c.requires)
+	return program(t, c.program), append([]string{c.script}, args...)
 }
 
 var clients = []client{
 	{"Autobahn|JS", "node", "autobahn.js", "node_modules/autobahn"},
 	{"wampy", "node", "wampy.js", "node_modules/wampy"},
 	{"Autobahn|Python", ".venv/bin/python", "autobahn_client.py", ".venv/bin/python"},
+	{name: "nexus"}, // in this binary, see nexus_test.go
 }
 
 // report is what a client has received, by its own account.
@@ -41,6 +57,8 @@ type reply struct {
 	}
 	Kwargs struct {
 		Position, Version, Count float64
+		First, Last, Actual      float64
+		Repeated                 bool
 		Code, Argument, Kind     string
 		Type                     string
 	}
@@ -56,14 +74,15 @@ func TestClients(t *testing.T) {
 		for _, serializer := range []string{"msgpack", "cbor", "json"} {
 			t.Run(c.name+"/"+serializer, func(t *testing.T) {
 				t.Parallel()
-				installed(t, c.requires)
 				bank := serve(t)
 				bank.open("before", 30)
 				before := bank.head()
 
-				talk := talk(t, program(t, c.program), c.script, bank.url, "verbatim", serializer)
+				name, args := c.command(t, bank.url, "verbatim", serializer)
+				talk := talk(t, name, args...)
 				bank.open("live", 30)
 				commands(t, talk, bank)
+				appends(t, talk, bank)
 				refusals(t, talk)
 
 				var got report
@@ -99,10 +118,30 @@ func commands(t *testing.T, talk *conversation, bank *served) {
 	}
 }
 
+// appends has the client append an event, repeat that with its key, and learn
+// of a conflict.
+func appends(t *testing.T, talk *conversation, bank *served) {
+	t.Helper()
+	position := float64(bank.head() + 1)
+	one := fmt.Sprintf(`{"call": "es.append", "args": [["bank.account.Credited", {"binary": %q}, {"metadata": {"from": "afar"}}]], "kwargs": {"stream": "account-own", "expect": 1`,
+		encoded(account.NewCredited(account.CreditedFields{Amount: 3}).Data))
+	for _, repeated := range []bool{false, true} {
+		var got reply
+		talk.ask(&got, "%s", one+`, "key": "once"}}`)
+		if got.Error != "" || got.Kwargs.First != position || got.Kwargs.Last != position || got.Kwargs.Version != 2 || got.Kwargs.Repeated != repeated {
+			t.Errorf("append: %+v, want position %v, repeated %v", got, position, repeated)
+		}
+	}
+	var conflict reply
+	if talk.ask(&conflict, "%s", one+"}}"); conflict.Error != "es.error.conflict" || conflict.Kwargs.Actual != 2 {
+		t.Errorf("a conflict: %+v", conflict)
+	}
+}
+
 // refusals has the client ask for what can't be, and be told why.
 func refusals(t *testing.T, talk *conversation) {
 	t.Helper()
-	overdraft := encoded(account.NewDebit(account.DebitFields{Amount: 1}))
+	overdraft := encoded(account.NewDebit(account.DebitFields{Amount: 1000}))
 	for _, c := range []struct {
 		order string
 		error string
@@ -113,7 +152,7 @@ func refusals(t *testing.T, talk *conversation) {
 		{`{"call": "es.command.account.open", "args": ["other", {"binary": "` + overdraft + `"}]}`, "es.error.invalid_data", func(r reply) string { return r.Kwargs.Type }, "bank.account.Open"},
 		{`{"call": "es.command.account.rob", "args": ["own", {"binary": ""}]}`, "es.error.unknown", func(r reply) string { return r.Kwargs.Kind }, "command"},
 		{`{"call": "es.read", "kwargs": {"nonsense": 1}}`, "wamp.error.invalid_argument", func(r reply) string { return r.Kwargs.Argument }, "nonsense"},
-		{`{"call": "es.append", "args": []}`, "wamp.error.not_authorized", func(reply) string { return "" }, ""},
+		{`{"call": "es.schema.register", "args": [{"binary": ""}]}`, "wamp.error.not_authorized", func(reply) string { return "" }, ""},
 	} {
 		var got reply
 		if talk.ask(&got, "%s", c.order); got.Error != c.error || c.fact(got) != c.want {

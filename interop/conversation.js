@@ -17,7 +17,10 @@ export async function converse(client) {
   let arrived = () => {}
   const encode = (bytes) => (client.json ? jsonBinary(bytes) : bytes)
 
-  const outward = (value) => (value?.binary === undefined ? value : encode(new Uint8Array(Buffer.from(value.binary, 'base64'))))
+  const outward = (value) => {
+    if (Array.isArray(value)) return value.map(outward)
+    return value?.binary === undefined ? value : encode(new Uint8Array(Buffer.from(value.binary, 'base64')))
+  }
 
   async function finish(position) {
     while (!live.has(position)) await new Promise((resolve) => { arrived = resolve })

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type conversation struct {
 func talk(t *testing.T, name string, args ...string) *conversation {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Env = append(os.Environ(), nexusVariable+"=1") // which only this binary heeds
 	c := &conversation{t: t, answers: make(chan []byte), trouble: new(bytes.Buffer), ended: make(chan error, 1)}
 	cmd.Stderr = c.trouble
 	var err error
