@@ -92,13 +92,14 @@ type indexView struct {
 	*index
 	txn *lmdbenv.Txn
 	log logView
-	// cursors are shared by all lists of a kind: each use begins by moving them.
-	cursors *[listKinds]*lmdbenv.Cursor
+	// cursors are shared by all lists of a kind, and the last one is of ids:
+	// each use begins by moving them.
+	cursors *[listKinds + 1]*lmdbenv.Cursor
 }
 
 // view must be closed before txn ends.
 func (x *index) view(txn *lmdbenv.Txn) indexView {
-	return indexView{index: x, txn: txn, cursors: new([listKinds]*lmdbenv.Cursor)}
+	return indexView{index: x, txn: txn, cursors: new([listKinds + 1]*lmdbenv.Cursor)}
 }
 
 func (v indexView) close() {
@@ -109,12 +110,19 @@ func (v indexView) close() {
 	}
 }
 
-func (v indexView) cursor(kind listKind) (c *lmdbenv.Cursor, err error) {
-	if c = v.cursors[kind]; c == nil {
-		c, err = v.txn.OpenCursor(v.lists[kind])
-		v.cursors[kind] = c
+func (v indexView) cursor(kind listKind) (*lmdbenv.Cursor, error) {
+	return v.cursorOf(&v.cursors[kind], v.lists[kind])
+}
+
+func (v indexView) idCursor() (*lmdbenv.Cursor, error) {
+	return v.cursorOf(&v.cursors[listKinds], v.ids)
+}
+
+func (v indexView) cursorOf(c **lmdbenv.Cursor, db lmdbenv.DBI) (_ *lmdbenv.Cursor, err error) {
+	if *c == nil {
+		*c, err = v.txn.OpenCursor(db)
 	}
-	return c, err
+	return *c, err
 }
 
 // key returns the place of the first event of the append with that key.

@@ -167,11 +167,6 @@ func checked(key, record []byte, position uint64) (event.Event, error) {
 		}
 		return event.Event{}, err
 	}
-	return placed(key, record, position)
-}
-
-// placed is checked for a record that is intact.
-func placed(key, record []byte, position uint64) (event.Event, error) {
 	e := event.Trusted(record)
 	if position == 0 {
 		position = e.Position()
@@ -236,24 +231,26 @@ func (v logView) at(p place) (event.Event, error) {
 }
 
 // finder finds the events that an index lists.
-type finder struct {
-	window
-	ids idTable
-}
+type finder struct{ window }
 
 // at returns the event at a position that the index listed. It aliases the map.
 func (f *finder) at(v indexView, position uint64) (event.Event, error) {
 	if f.has(position) || f.next() == position {
 		return f.window.at(v.log, position)
 	}
-	at, err := f.ids.place(v, position)
+	found, err := f.lookup(v, position)
 	if err != nil {
 		return event.Event{}, err
 	}
-	if err := f.move(v.log, at); err != nil {
+	if found {
+		return f.window.at(v.log, position)
+	}
+	var ids idTable
+	at, err := ids.place(v, position)
+	if err != nil {
 		return event.Event{}, err
 	}
-	return f.window.at(v.log, position)
+	return event.Event{}, &event.CorruptError{Position: position, Message: fmt.Sprintf("the index names id %s, which is not in the log", at.id)}
 }
 
 // append returns all events of the append that begins at a place. They alias

@@ -142,7 +142,7 @@ func (p *pageReader) add(e event.Event) bool {
 // room makes room for a record. Pages are either small or full, so the bytes
 // grow in few and large steps.
 func (p *pageReader) room(n int) {
-	const least, factor = 4 << 10, 8
+	const least, factor = 4 << 10, 4
 	if have := cap(p.page.Records); have-len(p.page.Records) < n {
 		size := min(max(factor*have, least), p.maxBytes)
 		p.page.Records = slices.Grow(p.page.Records, max(n, size-len(p.page.Records)))

@@ -186,6 +186,9 @@ func (r *reader) all(from uint64) error {
 	return nil
 }
 
+// contextStep is how often a scan looks whether its context has ended.
+const contextStep = 32
+
 // scan reads the log from one position to another, which both exist.
 func (r *reader) scan(from, to uint64) error {
 	if r.done() || from == 0 {
@@ -197,8 +200,10 @@ func (r *reader) scan(from, to uint64) error {
 	}
 	defer scan.close()
 	for !r.done() && !before(to, scan.position, r.sel.Backward) && scan.position > 0 {
-		if err := r.ctx.Err(); err != nil {
-			return err
+		if scan.position%contextStep == 0 || scan.position == from {
+			if err := r.ctx.Err(); err != nil {
+				return err
+			}
 		}
 		e, err := scan.next()
 		if err != nil {

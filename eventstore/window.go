@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"encoding/binary"
-	"fmt"
 	"sync"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -20,7 +19,9 @@ type window struct {
 	first    uint64 // position of the batch's first record, 0 before there is one
 	count    int
 	size     int // of the next batch
-	placed   bool
+	// placed is set when the cursor is at the next batch's first record, not
+	// before it.
+	placed bool
 }
 
 var batches = sync.Pool{New: func() any { return new(walk.Batch) }}
@@ -95,17 +96,22 @@ func (w *window) find(v logView, position uint64) error {
 	return err
 }
 
-// move moves to a place that an index named.
-func (w *window) move(v logView, to place) error {
-	if err := w.open(v); err != nil {
-		return err
+// lookup moves to a position by the index's table of ids, and reports false when
+// that does not lead to a record.
+func (w *window) lookup(v indexView, position uint64) (bool, error) {
+	if err := w.open(v.log); err != nil {
+		return false, err
 	}
-	_, _, err := w.cursor.Get(to.id[:], nil, lmdbenv.SetKey)
-	if lmdbenv.IsNotFound(err) {
-		return &event.CorruptError{Position: to.position, Message: fmt.Sprintf("the index names id %s, which is not in the log", to.id)}
+	ids, err := v.idCursor()
+	if err != nil {
+		return false, err
 	}
-	w.moved(to.position)
-	return err
+	block, offset := idBlock(position)
+	found, err := w.batch.Find(ids, block, offset, idBlockBytes, w.cursor)
+	if w.moved(position); found {
+		w.count, w.size, w.placed = 1, 4, false
+	}
+	return found, err
 }
 
 func (w *window) moved(position uint64) {
@@ -120,11 +126,12 @@ func (w *window) at(v logView, position uint64) (event.Event, error) {
 			return event.Event{}, err
 		}
 	}
-	key, record, intact := w.batch.Record(int(w.index(position)))
-	if !intact {
-		return checked(key, record, position)
+	i := int(w.index(position))
+	if record, ok := w.batch.Placed(i, position); ok {
+		return event.Trusted(record), nil
 	}
-	return placed(key, record, position)
+	key, record := w.batch.Record(i)
+	return checked(key, record, position)
 }
 
 // fill reads the next batch, which begins at a position.

@@ -77,36 +77,92 @@ static uint32_t crc(uint32_t c, const unsigned char *p, size_t n) {
 }
 #endif
 
+/* A record's root table, with what of it is known to be inside the record. */
+typedef struct {
+	const unsigned char *record;
+	int64_t size;
+	int64_t root;
+	int64_t vtable;
+	int64_t entries; /* bytes of the vtable */
+} table;
+
 /*
- * Reports whether a record states its length and has its checksum: what
- * event.CheckRecord checks, with the same bounds. All reads are below size:
+ * Finds a field by the rules of FlatBuffers, -1 if it is absent or not where it
+ * could be. Reads are below size: the entry's two bytes, and nothing else. The
+ * sums are of values of 32 bits in 64: none overflows.
+ */
+static int64_t field(const table *t, int64_t entry, int64_t size) {
+	int64_t at;
+	if (entry + 2 > t->entries || t->vtable + entry + 2 > t->size)
+		return -1;
+	at = le16(t->record + t->vtable + entry);
+	if (at < 4 || t->root + at + size > t->size)
+		return -1;
+	return t->root + at;
+}
+
+/*
+ * Reports whether a record states its length and has its checksum, and finds its
+ * table: what event.CheckRecord checks, with the same bounds. All reads are below
+ * size:
  *
  *   size >= 16                       the prefix and the root's offset
  *   8 <= root, root + 4 <= size      the offset of the vtable
- *   4 <= vtable, vtable + 28 <= size its length and the entry at 26
+ *   4 <= vtable, vtable + 4 <= size  its length
  *   at + 4 <= size                   the checksum
- *
- * Offsets are signed and 64 bits wide, sums of values of 32: none overflows.
  */
-int walk_intact(const unsigned char *record, size_t size) {
-	enum { entry = 26 };
-	int64_t n = (int64_t)size, root, vtable, field, at;
+static int intact(const unsigned char *record, size_t size, table *t) {
+	enum { entry_checksum = 26 };
+	int64_t at;
 	uint32_t c;
 	if (!walk_can_check() || size < 16 || size > UINT32_MAX || size % 8 != 0 || le32(record) != size - 4)
 		return 0;
-	root = 4 + (int64_t)le32(record + 4);
-	if (root < 8 || root + 4 > n)
+	t->record = record;
+	t->size = (int64_t)size;
+	t->root = 4 + (int64_t)le32(record + 4);
+	if (t->root < 8 || t->root + 4 > t->size)
 		return 0;
-	vtable = root - (int64_t)(int32_t)le32(record + root);
-	if (vtable < 4 || vtable + entry + 2 > n || le16(record + vtable) < entry + 2)
+	t->vtable = t->root - (int64_t)(int32_t)le32(record + t->root);
+	if (t->vtable < 4 || t->vtable + 4 > t->size)
 		return 0;
-	field = le16(record + vtable + entry);
-	at = root + field;
-	if (field < 4 || at + 4 > n)
+	t->entries = le16(record + t->vtable);
+	at = field(t, entry_checksum, 4);
+	if (at < 0)
 		return 0;
 	c = crc(0xffffffff, record, (size_t)at);
-	c = ~crc(c, record + at + 4, (size_t)(n - at - 4));
+	c = ~crc(c, record + at + 4, (size_t)(t->size - at - 4));
 	return c == le32(record + at);
+}
+
+static uint64_t le64(const unsigned char *p) { return le32(p) | (uint64_t)le32(p + 4) << 32; }
+
+static uint64_t be64(const unsigned char *p) {
+	return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 | (uint64_t)p[3] << 32 |
+	       (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 | (uint64_t)p[6] << 8 | (uint64_t)p[7];
+}
+
+/* Adds what the cursor met to the batch. The key has as many bytes as it says. */
+static void add(walk_batch *out, const val *key, const val *value) {
+	enum { entry_id = 4, entry_position = 6 };
+	walk_item *item = &out->items[out->count];
+	const unsigned char *k = key->data;
+	table t;
+	if (out->count == 0)
+		out->base = value->data;
+	item->key = (int64_t)((uintptr_t)key->data - (uintptr_t)out->base);
+	item->value = (int64_t)((uintptr_t)value->data - (uintptr_t)out->base);
+	item->keysize = (uint32_t)key->size;
+	item->size = (uint32_t)value->size;
+	item->intact = (uint32_t)intact(value->data, value->size, &t);
+	item->placed = 0;
+	if (item->intact && key->size == 16) {
+		int64_t id = field(&t, entry_id, 16), position = field(&t, entry_position, 8);
+		if (id >= 0 && position >= 0 && le64(t.record + id) == be64(k) && le64(t.record + id + 8) == be64(k + 8)) {
+			item->position = le64(t.record + position);
+			item->placed = 1;
+		}
+	}
+	out->count++;
 }
 
 /*
@@ -138,7 +194,6 @@ int walk_fill(void *cursor, int first, int further, uint32_t max, uint64_t max_b
 		max = sizeof out->items / sizeof *out->items;
 	while (out->count < max && (out->count == 0 || bytes < max_bytes)) {
 		val key = {0, 0}, value = {0, 0};
-		walk_item *item = &out->items[out->count];
 		uintptr_t in;
 		int rc = mdb_cursor_get(cursor, &key, &value, op);
 		if (rc == mdb_notfound && out->count > 0)
@@ -151,15 +206,34 @@ int walk_fill(void *cursor, int first, int further, uint32_t max, uint64_t max_b
 			entered = in;
 			enter(in, further == mdb_prev);
 		}
-		if (out->count == 0)
-			out->base = value.data;
-		item->key = (int64_t)((uintptr_t)key.data - (uintptr_t)out->base);
-		item->value = (int64_t)((uintptr_t)value.data - (uintptr_t)out->base);
-		item->keysize = (uint32_t)key.size;
-		item->size = (uint32_t)value.size;
-		item->intact = (uint32_t)walk_intact(value.data, value.size);
+		add(out, &key, &value);
 		bytes += value.size;
-		out->count++;
 	}
 	return 0;
+}
+
+/*
+ * Finds a record by its place in the table of ids: its id is at offset in a
+ * block, under whose number, 8 bytes big endian, that is stored. Anything but a
+ * block of that size, which the offset is inside of by 16 bytes, is not found.
+ */
+int walk_find(void *ids, uint64_t block, uint32_t offset, size_t block_bytes, void *records, walk_batch *out) {
+	enum { mdb_set_key = 16 };
+	unsigned char number[8];
+	val key = {sizeof number, number}, value = {0, 0};
+	int rc;
+	out->count = 0;
+	for (int i = 0; i < 8; i++)
+		number[i] = (unsigned char)(block >> (56 - 8 * i));
+	rc = mdb_cursor_get(ids, &key, &value, mdb_set_key);
+	if (rc != 0)
+		return rc;
+	if (value.size != block_bytes || offset > block_bytes || block_bytes - offset < 16)
+		return mdb_notfound;
+	key.size = 16;
+	key.data = (unsigned char *)value.data + offset;
+	rc = mdb_cursor_get(records, &key, &value, mdb_set_key);
+	if (rc == 0)
+		add(out, &key, &value);
+	return rc;
 }

@@ -52,36 +52,68 @@ var handle = func() uintptr {
 // leaves all of them to event.CheckRecord.
 var able = C.walk_can_check() == 1
 
+// cursorOf returns LMDB's cursor, valid as long as c is open.
+func cursorOf(c *lmdbenv.Cursor) unsafe.Pointer {
+	return *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(c), handle))
+}
+
 // Fill moves the cursor by the operation first, and then by further, which is
 // Next or Prev, until it has at most max records. It returns how many; none
 // means that there is none. The cursor stays at the last of them.
 func (b *Batch) Fill(c *lmdbenv.Cursor, first, further uint, maxRecords int) (int, error) {
-	cursor := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(c), handle))
-	rc := C.walk_fill(cursor, C.int(first), C.int(further), C.uint32_t(min(max(maxRecords, 1), Max)), maxBytes, &b.c)
+	rc := C.walk_fill(cursorOf(c), C.int(first), C.int(further), C.uint32_t(min(max(maxRecords, 1), Max)), maxBytes, &b.c)
 	runtime.KeepAlive(c)
-	switch {
-	case rc == 0:
-		return int(b.c.count), nil
-	case rc == notFound:
-		return 0, nil
-	case rc > 0:
-		return 0, fmt.Errorf("mdb_cursor_get: %w", syscall.Errno(rc))
-	}
-	return 0, fmt.Errorf("mdb_cursor_get: error %d of LMDB", int(rc))
+	return int(b.c.count), failure(rc)
 }
 
-const notFound = -30798
+// Find moves the cursor records to the record whose id is at offset in a block
+// of that many bytes, which ids has under the block's number, 8 bytes big
+// endian. It reports false, and the cursor is anywhere, when there is no such
+// block or record.
+func (b *Batch) Find(ids *lmdbenv.Cursor, block uint64, offset, blockBytes int, records *lmdbenv.Cursor) (bool, error) {
+	rc := C.walk_find(cursorOf(ids), C.uint64_t(block), C.uint32_t(offset), C.size_t(blockBytes), cursorOf(records), &b.c)
+	runtime.KeepAlive(ids)
+	runtime.KeepAlive(records)
+	return b.c.count > 0, failure(rc)
+}
 
-// Record returns the key and the record at i. Both alias the map, as what a
-// cursor returns does. intact means that the record passes event.CheckRecord;
-// when it is false, ask that.
-func (b *Batch) Record(i int) (key, record []byte, intact bool) {
+func failure(rc C.int) error {
+	const notFound = -30798
+	switch {
+	case rc == 0 || rc == notFound:
+		return nil
+	case rc > 0:
+		return fmt.Errorf("mdb_cursor_get: %w", syscall.Errno(rc))
+	}
+	return fmt.Errorf("mdb_cursor_get: error %d of LMDB", int(rc))
+}
+
+// Record returns the key and the record at i, whatever they are. Both alias the
+// map, as what a cursor returns does.
+func (b *Batch) Record(i int) (key, record []byte) {
+	item := b.item(i)
+	return b.bytes(item.key, item.keysize), b.bytes(item.value, item.size)
+}
+
+// Placed returns the record at i if it passes event.CheckRecord, has that
+// position and is under its own id. Of one that it does not return,
+// event.CheckRecord and the record itself say why; on a processor that can't
+// check here that may be nothing.
+func (b *Batch) Placed(i int, position uint64) (record []byte, ok bool) {
+	item := b.item(i)
+	if item.placed != 1 || uint64(item.position) != position {
+		return nil, false
+	}
+	return b.bytes(item.value, item.size), true
+}
+
+func (b *Batch) item(i int) *C.walk_item {
 	if i >= int(b.c.count) {
 		panic("walk: no such record in the batch")
 	}
-	item := &b.c.items[i]
-	base := unsafe.Pointer(b.c.base)
-	key = unsafe.Slice((*byte)(unsafe.Add(base, item.key)), int(item.keysize))
-	record = unsafe.Slice((*byte)(unsafe.Add(base, item.value)), int(item.size))
-	return key, record, item.intact == 1
+	return &b.c.items[i]
+}
+
+func (b *Batch) bytes(offset C.int64_t, size C.uint32_t) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(b.c.base), offset)), int(size))
 }

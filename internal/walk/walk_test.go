@@ -6,7 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -20,9 +20,11 @@ func record(t testing.TB, position uint64, pad int) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	event.Seal(r, event.ID{15: byte(position)}, position, position)
+	event.Seal(r, idOf(position), position, position)
 	return r
 }
+
+func idOf(position uint64) event.ID { return event.ID{14: byte(position >> 8), 15: byte(position)} }
 
 func env(t testing.TB) (*lmdbenv.Env, lmdbenv.DBI) {
 	t.Helper()
@@ -44,11 +46,24 @@ func env(t testing.TB) (*lmdbenv.Env, lmdbenv.DBI) {
 
 type found struct {
 	key, record string
-	intact      bool
+	placed      bool
+}
+
+// isPlaced is what Batch.Placed says, by the event's own methods.
+func isPlaced(key, record []byte, position uint64) bool {
+	if !able || event.CheckRecord(record) != nil {
+		return false
+	}
+	e, err := event.Decode(record)
+	if err != nil {
+		return false
+	}
+	id := e.ID()
+	return e.Position() == position && string(id[:]) == string(key)
 }
 
 // plain reads what a cursor returns, one by one.
-func plain(t *testing.T, c *lmdbenv.Cursor, first, further uint) (all []found) {
+func plain(t *testing.T, c *lmdbenv.Cursor, first, further uint, position func(n int) uint64) (all []found) {
 	t.Helper()
 	for op := first; ; op = further {
 		key, record, err := c.Get(nil, nil, op)
@@ -58,11 +73,11 @@ func plain(t *testing.T, c *lmdbenv.Cursor, first, further uint) (all []found) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, found{string(key), string(record), event.CheckRecord(record) == nil && able})
+		all = append(all, found{string(key), string(record), isPlaced(key, record, position(len(all)))})
 	}
 }
 
-func walked(t *testing.T, c *lmdbenv.Cursor, first, further uint, most int) (all []found) {
+func walked(t *testing.T, c *lmdbenv.Cursor, first, further uint, most int, position func(n int) uint64) (all []found) {
 	t.Helper()
 	b := new(Batch)
 	for op := first; ; op = further {
@@ -77,8 +92,12 @@ func walked(t *testing.T, c *lmdbenv.Cursor, first, further uint, most int) (all
 			t.Fatalf("%d records, at most %d were asked for", n, most)
 		}
 		for i := range n {
-			key, record, intact := b.Record(i)
-			all = append(all, found{string(key), string(record), intact})
+			key, record := b.Record(i)
+			placed, ok := b.Placed(i, position(len(all)))
+			if ok && !bytes.Equal(placed, record) {
+				t.Fatal("there are two records in one place")
+			}
+			all = append(all, found{string(key), string(record), ok})
 		}
 	}
 }
@@ -94,10 +113,13 @@ func TestWalkIsACursor(t *testing.T) {
 			switch i % 10 {
 			case 3:
 				r[i%len(r)] ^= 1 << (i % 8)
+			case 5:
+				r = record(t, uint64(i)+1, 1) // of another place
 			case 7:
 				r = r[:1+i%len(r)]
 			}
-			if err := txn.Put(db, fmt.Appendf(nil, "%016d", i), r, 0); err != nil {
+			id := idOf(uint64(i))
+			if err := txn.Put(db, id[:], r, 0); err != nil {
 				return err
 			}
 		}
@@ -112,27 +134,36 @@ func TestWalkIsACursor(t *testing.T) {
 		}
 		defer c.Close()
 		for _, ops := range [][2]uint{{lmdbenv.First, lmdbenv.Next}, {lmdbenv.Last, lmdbenv.Prev}} {
-			want := plain(t, c, ops[0], ops[1])
-			if len(want) != 1500 {
-				t.Fatalf("%d records", len(want))
+			position := func(n int) uint64 {
+				if ops[0] == lmdbenv.Last {
+					n = 1499 - n
+				}
+				return uint64(n)
+			}
+			want := plain(t, c, ops[0], ops[1], position)
+			placed := slices.DeleteFunc(slices.Clone(want), func(f found) bool { return !f.placed })
+			if len(want) != 1500 || able && len(placed) != 1050 {
+				t.Fatalf("%d records, %d in their place", len(want), len(placed))
 			}
 			for _, most := range []int{1, 2, 7, Max} {
-				got := walked(t, c, ops[0], ops[1], most)
+				got := walked(t, c, ops[0], ops[1], most, position)
 				if len(got) != len(want) {
 					t.Fatalf("by %d: %d records, want %d", most, len(got), len(want))
 				}
 				for i := range want {
 					if got[i] != want[i] {
-						t.Fatalf("by %d, record %d: intact %v, want %v, or it differs", most, i, got[i].intact, want[i].intact)
+						t.Fatalf("by %d, record %d: placed %v, want %v, or it differs", most, i, got[i].placed, want[i].placed)
 					}
 				}
 			}
 		}
 		// From where the cursor is.
-		if _, _, err := c.Get([]byte("0000000000000700"), nil, lmdbenv.SetKey); err != nil {
+		id := idOf(700)
+		if _, _, err := c.Get(id[:], nil, lmdbenv.SetKey); err != nil {
 			return err
 		}
-		if got := walked(t, c, lmdbenv.Current, lmdbenv.Next, Max); len(got) != 800 || got[0].key != "0000000000000700" {
+		got := walked(t, c, lmdbenv.Current, lmdbenv.Next, Max, func(n int) uint64 { return 700 + uint64(n) })
+		if len(got) != 800 || got[0].key != string(id[:]) || got[0].placed != able {
 			t.Errorf("from the cursor: %d records", len(got))
 		}
 		return nil
@@ -141,8 +172,80 @@ func TestWalkIsACursor(t *testing.T) {
 	}
 }
 
-// FuzzIntact compares with event.CheckRecord, on values as LMDB returns them.
-func FuzzIntact(f *testing.F) {
+// TestFindFollowsTheTable finds records by blocks of ids, of which some are of no
+// use.
+func TestFindFollowsTheTable(t *testing.T) {
+	t.Parallel()
+	env, db := env(t)
+	ids, err := env.OpenDB("ids")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const blockBytes = 4 * 16
+	block := func(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+	if err := env.Update(func(txn *lmdbenv.Txn) error {
+		for n := range uint64(10) {
+			var value []byte
+			for i := range uint64(4) {
+				id := idOf(4*n + i)
+				value = append(value, id[:]...)
+				if n == 7 {
+					continue // not in the log
+				}
+				if err := txn.Put(db, id[:], record(t, 4*n+i, 1), 0); err != nil {
+					return err
+				}
+			}
+			if n == 5 {
+				value = value[:len(value)-1]
+			}
+			if err := txn.Put(ids, block(n), value, 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.View(func(txn *lmdbenv.Txn) error {
+		records, err := txn.OpenCursor(db)
+		if err != nil {
+			return err
+		}
+		defer records.Close()
+		table, err := txn.OpenCursor(ids)
+		if err != nil {
+			return err
+		}
+		defer table.Close()
+		b := new(Batch)
+		for position := range uint64(48) {
+			n := position / 4
+			want := n != 5 && n != 7 && n < 10
+			got, err := b.Find(table, n, int(position%4)*16, blockBytes, records)
+			if err != nil || got != want {
+				t.Fatalf("position %d: %v, %v, want %v", position, got, err, want)
+			}
+			if !got {
+				continue
+			}
+			if r, ok := b.Placed(0, position); ok != able || able && event.Trusted(r).Position() != position {
+				t.Errorf("position %d: %v", position, ok)
+			}
+		}
+		for _, offset := range []int{49, 63, 64, 80, 1 << 30} {
+			if got, err := b.Find(table, 0, offset, blockBytes, records); got || err != nil {
+				t.Errorf("offset %d: %v, %v", offset, got, err)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// FuzzPlaced compares with event.CheckRecord, on values as LMDB returns them.
+func FuzzPlaced(f *testing.F) {
 	good := record(f, 1, 3)
 	f.Add(good)
 	for _, at := range []int{0, 4, 5, 7, 8, 16, len(good) - 1} {
@@ -161,9 +264,9 @@ func FuzzIntact(f *testing.F) {
 		if len(value) == 0 {
 			return
 		}
-		want := event.CheckRecord(value) == nil && able
+		id := idOf(1)
 		err := env.Update(func(txn *lmdbenv.Txn) error {
-			if err := txn.Put(db, make([]byte, 16), value, 0); err != nil {
+			if err := txn.Put(db, id[:], value, 0); err != nil {
 				return err
 			}
 			c, err := txn.OpenCursor(db)
@@ -176,8 +279,16 @@ func FuzzIntact(f *testing.F) {
 			if err != nil {
 				return err
 			}
-			if _, got, intact := b.Record(0); n != 1 || !bytes.Equal(got, value) || intact != want {
-				t.Fatalf("%d records, intact %v, want %v", n, intact, want)
+			if _, got := b.Record(0); n != 1 || !bytes.Equal(got, value) {
+				t.Fatalf("%d records, of %d bytes", n, len(got))
+			}
+			_, placed := b.Placed(0, 1)
+			_, err = event.Decode(value)
+			switch want := isPlaced(id[:], value, 1); {
+			case placed && event.CheckRecord(value) != nil:
+				t.Fatal("placed, and no record")
+			case placed != want && err == nil:
+				t.Fatalf("placed %v, want %v", placed, want)
 			}
 			return enough
 		})
