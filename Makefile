@@ -69,9 +69,10 @@ crash: ## the store's crash suite, long: lost writes, failing disks, killed proc
 	$(GO) test -count=1 -timeout 20m -run '^(TestCrashSimulated|TestKilled|TestFlippedJournalIsNeverTrusted)$$' -v ./eventstore -crash-states=1500
 
 .PHONY: seeded-bugs
-seeded-bugs: ## put known bugs into journal and store, and fail unless their tests catch each
+seeded-bugs: ## put known bugs into journal, store and aggregate, and fail unless their tests catch each
 	internal/journal/seededbugs.sh
 	eventstore/seededbugs.sh
+	aggregate/seededbugs.sh
 
 .PHONY: lint
 lint: bin/staticcheck ## go vet and staticcheck

@@ -72,7 +72,9 @@ func (a *attempt[S]) load(d *Decision[S], of slotted) error {
 		return err
 	}
 	d.attempt, d.slotted, d.base, d.version = a, of, base, base.version
-	d.state = a.handler.def.clone(&base.state)
+	if d.state = base.state; seeded != bugSharedState {
+		d.state = a.handler.def.clone(&base.state)
+	}
 	a.conditions = append(a.conditions, event.StreamAt{Stream: d.stream, Version: base.version})
 	a.unchecked = a.unchecked || !checked
 	a.head = max(a.head, base.head)

@@ -149,6 +149,8 @@ func TestDecidersCantPoisonTheCache(t *testing.T) {
 	must(t)(courses.Schedule(ctx, "1", "Go", course.ScheduleFields{Seats: 3}))
 	for _, student := range []string{"ada", "bob", "cyd"} {
 		must(t)(courses.Enrol(ctx, "1", student))
+		_, err := courses.Enrol(ctx, "1", student)
+		wantRejected(t, err, "already_enrolled")
 	}
 	if s, _, err := courses.Load(ctx, "1"); err != nil || !slices.Equal(s.Students, []string{"ada", "bob", "cyd"}) {
 		t.Errorf("loaded %v, %v", s, err)

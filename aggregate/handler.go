@@ -175,7 +175,7 @@ func (h *Handler[S]) settle(ctx context.Context, r *request) (Receipt, error) {
 				return receipt, err
 			}
 			h.stats.conflicts.Add(1)
-		case a.unchecked:
+		case a.unchecked && seeded != bugStaleCache: // decide again
 		case err != nil:
 			return Receipt{}, h.explain(err, r.slotted, r.commands[0].Type)
 		default:

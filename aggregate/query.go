@@ -25,7 +25,7 @@ func (d *Decision[S]) Query(query event.Query) iter.Seq2[event.Event, error] {
 			yield(event.Event{}, err)
 			return
 		}
-		if done {
+		if done && seeded != bugForgottenQuery {
 			d.attempt.conditions = append(d.attempt.conditions, event.NoneMatch{Query: query, After: after})
 		}
 	}

@@ -1,0 +1,5 @@
+//go:build bug_forgotten_query
+
+package aggregate
+
+const seeded = bugForgottenQuery

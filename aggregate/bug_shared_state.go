@@ -1,0 +1,5 @@
+//go:build bug_shared_state
+
+package aggregate
+
+const seeded = bugSharedState

@@ -1,0 +1,5 @@
+//go:build bug_stale_cache
+
+package aggregate
+
+const seeded = bugStaleCache

@@ -1,0 +1,5 @@
+//go:build bug_unchecked_snapshot
+
+package aggregate
+
+const seeded = bugUncheckedSnapshot
