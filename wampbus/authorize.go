@@ -13,9 +13,9 @@ import (
 // caller is who made a call. The authorizer puts it in front of the call's
 // arguments, where nothing that comes from outside can stand.
 type caller struct {
-	session *session
-	call    *pendingCall
-	roles   Roles
+	party party
+	call  *pendingCall
+	roles Roles
 	// principal is the authid of a client that proved it, "" for an anonymous one.
 	principal string
 	timeout   time.Duration // 0 means none
@@ -58,13 +58,10 @@ func (a authorizer) call(client *session, s *wamp.Session, roles Roles, m *wamp.
 		m.Options = wamp.Dict{} // the router's own timers outlive it
 		return metaCalls[procedure] != 0 && roles.Has(metaCalls[procedure]), nil
 	}
-	if !strings.HasPrefix(procedure, "es.") {
+	if !a.bus.mayCall(roles, procedure) {
 		return false, nil
 	}
-	if !roles.Has(roleFor(procedure)) {
-		return false, nil
-	}
-	c := &caller{session: client, call: client.pending(m.Request), roles: roles}
+	c := &caller{party: client, call: client.pending(m.Request), roles: roles}
 	if c.call == nil {
 		return false, fmt.Errorf("the call is over")
 	}
@@ -80,6 +77,14 @@ func (a authorizer) call(client *session, s *wamp.Session, roles Roles, m *wamp.
 	m.Options = wamp.Dict{}
 	m.Arguments = append(wamp.List{c}, m.Arguments...)
 	return true, nil
+}
+
+// mayCall decides by the role that a procedure takes.
+func (b *Bus) mayCall(roles Roles, procedure string) bool {
+	if h := b.handler(procedure); h != nil {
+		return roles.Has(h.Role)
+	}
+	return strings.HasPrefix(procedure, "es.") && roles.Has(roleFor(procedure))
 }
 
 // metaCalls are the router's own procedures that may be called, and by whom.

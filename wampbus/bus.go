@@ -36,6 +36,8 @@ type Bus struct {
 
 	router router.Router
 	callee *callee
+	local  *localPeer // of callee
+	calls  atomic.Int64
 	fanout *fanout
 	// crowded are sessions whose queues filled up since the publisher has waited
 	// for such last.
@@ -50,8 +52,13 @@ type Bus struct {
 	sessionsOver sync.WaitGroup
 	arriving     atomic.Int64 // RawSocket connections before their handshake
 
+	// registering is held while procedures or links come and go.
+	registering sync.Mutex
+	links       map[*link]struct{}
+
 	mu       sync.Mutex
 	sessions map[*session]struct{}
+	handled  map[string]*handled
 	closing  bool
 }
 
@@ -66,6 +73,7 @@ func New(o Options) (*Bus, error) {
 	b := &Bus{
 		options: o, limits: o.Limits, log: o.Logger, secret: rand.Text(),
 		views: make(map[string]projection.Info), sessions: make(map[*session]struct{}),
+		handled: make(map[string]*handled), links: make(map[*link]struct{}),
 		closed: make(chan struct{}), liveDone: make(chan struct{}), fanout: newFanout(), crowded: make(map[*session]struct{}),
 	}
 	b.stats.calls, b.stats.logins = make(map[Call]uint64), make(map[string]uint64)
@@ -107,13 +115,15 @@ func (b *Bus) start() error {
 		return err
 	}
 	b.router = r
-	b.callee = newCallee(b)
+	local := newLocalPeer(func(m wamp.Message) { b.callee.receive(m) })
+	b.callee = newCallee(b, announced)
+	b.callee.peer, b.local = local.endpoint, local
 	running, stopLive := context.WithCancel(context.Background())
 	b.stopLive = stopLive
 	announcements := newAnnouncer(b, func(p *publication) { b.fanout.deliver(p, nil) })
 	p, err := newPublisher(running, b, b.publish, b.pace)
 	if err == nil {
-		err = b.callee.peer.join(b)
+		err = local.join(b)
 	}
 	if err == nil {
 		err = b.callee.register()
@@ -225,7 +235,7 @@ func (b *Bus) clients() []*session {
 }
 
 // owns reports whether the peer is the bus's own.
-func (b *Bus) owns(p *localPeer) bool { return p == b.callee.peer }
+func (b *Bus) owns(p *localPeer) bool { return p == b.local }
 
 // routerLog passes the router's chatter on at debug level.
 type routerLog struct{ log *slog.Logger }

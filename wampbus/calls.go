@@ -7,7 +7,6 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/gammazero/nexus/v3/wamp"
 
@@ -22,6 +21,7 @@ type answer struct {
 
 // invocation is a call while it is being served.
 type invocation struct {
+	bus *Bus
 	*caller
 	*arguments
 	// name is what the procedure's prefix leaves: "balances.get" of
@@ -29,17 +29,35 @@ type invocation struct {
 	name string
 }
 
+// party is whom an answer goes to: a client's session, or a link to another
+// router.
+type party interface {
+	// alive ends with the party, and with it every call from it; patient ends
+	// earlier, when the party is to end in good order, and with it what its calls
+	// wait for.
+	alive() context.Context
+	patient() context.Context
+	// begin and over say that a procedure is about to serve a call and has
+	// ended; a call that begin returns false for is not wanted any more.
+	begin(*pendingCall) bool
+	over(*pendingCall)
+	// reserve waits until there is room for n bytes of an answer.
+	reserve(ctx context.Context, c *pendingCall, n int) error
+	// page is the most bytes of records that an answer may hold.
+	page() int
+}
+
 // waiting returns a context that ends, too, when the session is to end in good
 // order. It is for what waits: long polls, not appends.
 func (c *caller) waiting(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(c.session.waits, cancel)
+	stop := context.AfterFunc(c.party.patient(), cancel)
 	return ctx, func() { stop(); cancel() }
 }
 
 // orShutdown says why a wait ended.
 func (c *caller) orShutdown(err error) error {
-	if errors.Is(err, context.Canceled) && c.session.waits.Err() != nil && c.session.ctx.Err() == nil {
+	if errors.Is(err, context.Canceled) && c.party.patient().Err() != nil && c.party.alive().Err() == nil {
 		return &event.UnavailableError{Message: "shutting down"}
 	}
 	return err
@@ -70,24 +88,40 @@ func unknownProcedure(_ context.Context, in *invocation) (answer, error) {
 	return answer{}, &event.UnknownError{Kind: "procedure", Name: "es." + in.name}
 }
 
-// callee answers the calls to the bus. Each runs in a goroutine of its own, so
-// that one that waits holds up no other.
+// callee answers the calls that one router passes on. Each runs in a goroutine of
+// its own, so that one that waits holds up no other.
 type callee struct {
 	bus        *Bus
-	peer       *localPeer
+	peer       *endpoint
+	admit      func(*wamp.Invocation) (*caller, error)
 	procedures map[string]procedure
 	running    sync.WaitGroup
-	total      atomic.Int64
 
 	mu      sync.Mutex
 	cancels map[wamp.ID]context.CancelFunc // by the router's request id
+	names   map[wamp.ID]string             // what is registered, by the router's id
 	closed  bool
 }
 
-func newCallee(b *Bus) *callee {
-	c := &callee{bus: b, procedures: b.procedures(), cancels: make(map[wamp.ID]context.CancelFunc)}
-	c.peer = newLocalPeer(c.receive)
-	return c
+// newCallee returns a callee that serves those whom admit returns. Its peer is
+// to be set, and to call receive.
+func newCallee(b *Bus, admit func(*wamp.Invocation) (*caller, error)) *callee {
+	return &callee{
+		bus: b, admit: admit, procedures: b.procedures(),
+		cancels: make(map[wamp.ID]context.CancelFunc), names: make(map[wamp.ID]string),
+	}
+}
+
+// announced admits the calls that the bus's own authorizer let through: it put
+// the caller in front of the arguments.
+func announced(m *wamp.Invocation) (*caller, error) {
+	if len(m.Arguments) > 0 {
+		if by, ok := m.Arguments[0].(*caller); ok {
+			m.Arguments = m.Arguments[1:]
+			return by, nil
+		}
+	}
+	return nil, errors.New("the authorizer did not see it")
 }
 
 // receive starts an invocation or interrupts one. It does not wait.
@@ -106,16 +140,14 @@ func (c *callee) receive(m wamp.Message) {
 }
 
 func (c *callee) start(m *wamp.Invocation) {
-	if len(m.Arguments) == 0 {
+	by, err := c.admit(m)
+	if err != nil {
+		c.peer.send(&wamp.Error{Type: wamp.INVOCATION, Request: m.Request, Details: wamp.Dict{}, Error: wamp.ErrNotAuthorized, Arguments: wamp.List{err.Error()}})
 		return
 	}
-	by, ok := m.Arguments[0].(*caller)
-	if !ok { // the authorizer puts it there
-		return
-	}
-	ctx, cancel := context.WithCancel(by.session.ctx)
+	ctx, cancel := context.WithCancel(by.party.alive())
 	if by.timeout > 0 {
-		ctx, cancel = context.WithTimeout(by.session.ctx, by.timeout)
+		ctx, cancel = context.WithTimeout(by.party.alive(), by.timeout)
 	}
 	c.mu.Lock()
 	closed := c.closed
@@ -124,10 +156,10 @@ func (c *callee) start(m *wamp.Invocation) {
 		c.cancels[m.Request] = cancel
 	}
 	c.mu.Unlock()
-	over := c.total.Add(1) > int64(c.bus.limits.TotalCalls)
+	over := c.bus.calls.Add(1) > int64(c.bus.limits.TotalCalls)
 	go func() {
 		defer cancel()
-		defer c.total.Add(-1)
+		defer c.bus.calls.Add(-1)
 		if !closed {
 			defer c.finished(m.Request)
 		}
@@ -139,12 +171,12 @@ func (c *callee) start(m *wamp.Invocation) {
 		case over:
 			err = &event.UnavailableError{Message: "overloaded: too many calls are in flight, try again later"}
 		default:
-			if !by.session.begin(by.call) {
+			if !by.party.begin(by.call) {
 				err = context.Canceled
 				break
 			}
 			result, err = c.serve(ctx, by, m)
-			by.session.over(by.call) // before the answer: its receiver may call again
+			by.party.over(by.call) // before the answer: its receiver may call again
 		}
 		c.reply(ctx, by, m.Request, result, err)
 	}()
@@ -158,7 +190,7 @@ func (c *callee) finished(id wamp.ID) {
 }
 
 func (c *callee) reply(ctx context.Context, by *caller, id wamp.ID, result answer, err error) {
-	if by.session.ctx.Err() != nil {
+	if by.party.alive().Err() != nil {
 		return // nobody waits for it
 	}
 	if err == nil {
@@ -175,25 +207,42 @@ func (c *callee) reply(ctx context.Context, by *caller, id wamp.ID, result answe
 // serve runs a procedure. A panic in it, or in a user's handler, ends the call
 // only.
 func (c *callee) serve(ctx context.Context, by *caller, m *wamp.Invocation) (result answer, err error) {
-	uri := string(wamp.OptionURI(m.Details, wamp.OptProcedure))
+	uri := c.uri(m)
 	pattern, serve := c.find(uri)
 	defer func() {
 		if p := recover(); p != nil {
 			c.bus.log.Error("panic in a procedure", "procedure", uri, "panic", p, "stack", string(debug.Stack()))
 			result, err = answer{}, &event.UnavailableError{Message: "internal error", Unknown: roleFor(uri) != Reader}
+			if c.bus.handler(uri) != nil || !strings.HasPrefix(uri, "es.") {
+				err = errInternalFault
+			}
 		}
 		c.bus.stats.called(pattern, err)
 	}()
 	in := &invocation{
+		bus:       c.bus,
 		caller:    by,
-		arguments: newArguments(m.Arguments[1:], m.ArgumentsKw),
+		arguments: newArguments(m.Arguments, m.ArgumentsKw),
 		name:      strings.TrimPrefix(uri, pattern),
 	}
 	return serve(ctx, in)
 }
 
+// uri is what was called: the router says so, or it is what was registered.
+func (c *callee) uri(m *wamp.Invocation) string {
+	if uri, ok := wamp.AsURI(m.Details[wamp.OptProcedure]); ok && uri != "" {
+		return string(uri)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.names[m.Registration]
+}
+
 // find returns the most specific procedure for a URI.
 func (c *callee) find(uri string) (pattern string, serve procedure) {
+	if h := c.bus.handler(uri); h != nil {
+		return uri, h.serve
+	}
 	if serve, ok := c.procedures[uri]; ok && !strings.HasSuffix(uri, ".") {
 		return uri, serve
 	}
@@ -205,16 +254,47 @@ func (c *callee) find(uri string) (pattern string, serve procedure) {
 	return "es.", c.procedures["es."]
 }
 
-// register offers the procedures.
+// register offers what is under es., and what else there is.
 func (c *callee) register() error {
-	id := wamp.ID(1)
 	for name := range c.procedures {
-		if err := c.peer.register(id, name); err != nil {
+		match := ""
+		if strings.HasSuffix(name, ".") {
+			match = wamp.MatchPrefix
+		}
+		if err := c.add(name, match); err != nil {
 			return err
 		}
-		id++
 	}
 	return nil
+}
+
+// add registers a procedure.
+func (c *callee) add(uri, match string) error {
+	id, err := c.peer.register(uri, match)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.names[id] = uri
+	return nil
+}
+
+// remove takes a procedure back.
+func (c *callee) remove(uri string) error {
+	c.mu.Lock()
+	var id wamp.ID
+	for i, name := range c.names {
+		if name == uri {
+			id = i
+			delete(c.names, i)
+		}
+	}
+	c.mu.Unlock()
+	if id == 0 {
+		return nil
+	}
+	return c.peer.unregister(id)
 }
 
 // drain refuses new calls and waits for the running ones until ctx ends.

@@ -25,7 +25,11 @@ const (
 	errBehind       = wamp.URI("es.error.behind")
 	errStoreChanged = wamp.URI("es.error.store_changed")
 	errUnavailable  = wamp.URI("es.error.unavailable")
+	errInternal     = wamp.URI("es.error.internal")
 )
+
+// errInternalFault is a fault of a program's own procedure.
+var errInternalFault = errors.New("internal error")
 
 // errorParts is an error as protocol 1 tells it: a URI, the message for people
 // as the only argument, and the facts as keyword arguments.
@@ -35,6 +39,20 @@ func errorParts(err error) (uri wamp.URI, args wamp.List, kwargs wamp.Dict) {
 }
 
 func errorFacts(err error) (wamp.URI, wamp.Dict) {
+	if uri, facts, known := knownFacts(err); known {
+		return uri, facts
+	}
+	// A damaged record, a closed store, a bug in a handler: nothing was stored.
+	return errUnavailable, unavailableFacts(err.Error(), false)
+}
+
+// knownFacts tells errors that have a place in the protocol from others.
+func knownFacts(err error) (uri wamp.URI, facts wamp.Dict, known bool) {
+	uri, facts = factsOf(err)
+	return uri, facts, uri != ""
+}
+
+func factsOf(err error) (wamp.URI, wamp.Dict) {
 	var (
 		conflict     *event.ConflictError
 		rejected     *aggregate.RejectedError
@@ -47,8 +65,13 @@ func errorFacts(err error) (wamp.URI, wamp.Dict) {
 		storeChanged *event.StoreChangedError
 		unavailable  *event.UnavailableError
 		argument     *event.ArgumentError
+		own          *ProcedureError
 	)
 	switch {
+	case errors.As(err, &own):
+		return wamp.URI(own.URI), own.Keywords
+	case errors.Is(err, errInternalFault):
+		return errInternal, wamp.Dict{"message": err.Error()}
 	case errors.As(err, &conflict):
 		return errConflict, conflictFacts(conflict)
 	case errors.As(err, &rejected):
@@ -78,8 +101,7 @@ func errorFacts(err error) (wamp.URI, wamp.Dict) {
 	case errors.Is(err, context.DeadlineExceeded):
 		return wamp.ErrTimeout, nil
 	}
-	// A damaged record, a closed store, a bug in a handler: nothing was stored.
-	return errUnavailable, unavailableFacts(err.Error(), false)
+	return "", nil
 }
 
 // conflictFacts says what was expected in the words of es.append.

@@ -66,10 +66,12 @@ func newFanout() *fanout {
 	return &fanout{exact: make(map[string]*subscription), patterns: make(map[wamp.ID]*subscription)}
 }
 
-// add enters a subscriber under the id that the router gave the subscription.
-func (f *fanout) add(s *session, id wamp.ID, to interest) {
+// add enters a subscriber under the id that the router gave the subscription,
+// and says so: every event published after that word is behind it in the queue.
+func (f *fanout) add(s *session, id wamp.ID, to interest, say func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	say()
 	sub := f.exact[to.topic]
 	if to.pattern() {
 		sub = f.patterns[id]

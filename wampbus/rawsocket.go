@@ -192,7 +192,7 @@ func (r *rawSocket) answer() []byte {
 
 func (*rawSocket) name() string { return "rawsocket" }
 
-func (r *rawSocket) serve(s *session) { r.pinged, r.ponged = s.pinged, s.alive }
+func (r *rawSocket) serve(s *session) { r.pinged, r.ponged = s.pinged, s.heard }
 
 func (r *rawSocket) receive() ([]byte, error) {
 	for {

@@ -49,7 +49,7 @@ func (b *Bus) head(ctx context.Context, in *invocation) (answer, error) {
 // read answers one page, as stored. It reads only when the answer has room in
 // the caller's queue.
 func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
-	selection, page, named, err := readArguments(in.arguments, min(b.limits.Page, in.session.page()))
+	selection, page, named, err := readArguments(in.arguments, min(b.limits.Page, in.party.page()))
 	if err != nil {
 		return answer{}, err
 	}
@@ -74,7 +74,7 @@ func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
 		}
 		page.Wait = 0
 	}
-	if err := in.session.reserve(ctx, in.call, page.MaxBytes); err != nil {
+	if err := in.party.reserve(ctx, in.call, page.MaxBytes); err != nil {
 		return answer{}, in.orShutdown(err)
 	}
 	p, err := b.options.Log.ReadPage(ctx, selection, page)

@@ -293,7 +293,7 @@ func (s *session) guard() {
 
 // pinged answers a ping.
 func (s *session) pinged(payload []byte) {
-	s.alive()
+	s.heard()
 	s.put(framePong, codec.Parts{Head: payload})
 }
 
@@ -310,9 +310,9 @@ func (s *session) page() int {
 	return max(most-512, 1)
 }
 
-// alive moves the deadline by which the client must be heard again. Until it
+// heard moves the deadline by which the client must be heard again. Until it
 // has joined, the handshake's deadline stands.
-func (s *session) alive() {
+func (s *session) heard() {
 	deadline := s.handshakeEnd
 	if s.joined.Load() {
 		deadline = time.Now().Add(2 * s.bus.limits.KeepAlive)
@@ -330,14 +330,14 @@ func (s *session) read() {
 	defer close(s.readerDone)
 	defer close(s.in)
 	defer s.guard()
-	s.alive()
+	s.heard()
 	for {
 		b, err := s.transport.receive()
 		if err != nil {
 			s.lost(err)
 			return
 		}
-		s.alive()
+		s.heard()
 		if !s.receive(b) {
 			return
 		}
@@ -481,6 +481,9 @@ func (s *session) pending(id wamp.ID) *pendingCall {
 	return s.calls[id]
 }
 
+func (s *session) alive() context.Context   { return s.ctx }
+func (s *session) patient() context.Context { return s.waits }
+
 // begin says that a procedure is about to serve the call. It reports whether
 // that is still wanted: not when the call was canceled and answered meanwhile.
 func (s *session) begin(c *pendingCall) bool {
@@ -569,13 +572,18 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 	if welcome, ok := m.(*wamp.Welcome); ok {
 		m = describe(welcome)
 		s.joined.Store(true)
-		s.alive()
+		s.heard()
 		s.bus.stats.joined.Add(1)
 	}
 	if _, ok := m.(*wamp.Goodbye); ok {
 		s.parted.Store(true)
 	}
 	parts, err := s.format.Parts(scratch[:0], m)
+	if r, ok := m.(*wamp.Result); ok && err != nil { // a program's answer that no format can express
+		s.bus.log.Error("an answer can't be sent", "remote", s.conn.RemoteAddr().String(), "error", err)
+		s.send(refusal(wamp.CALL, r.Request, errInternalFault))
+		return scratch
+	}
 	if err != nil {
 		s.end(reasonInternal, closeInternal, err.Error())
 		return nil
@@ -584,9 +592,11 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		s.send(refusal(wamp.CALL, r.Request, tooLarge("client's message", s.transport.most(), parts.Len())))
 		return scratch
 	}
-	s.put(frameMessage, parts)
-	if m, ok := m.(*wamp.Subscribed); ok { // events follow it
-		s.subscribed(m.Subscription)
+	say := func() { s.put(frameMessage, parts) }
+	if m, ok := m.(*wamp.Subscribed); ok {
+		s.subscribed(m.Subscription, say)
+	} else {
+		say()
 	}
 	if cap(parts.Head) > maxKept {
 		return nil
@@ -594,12 +604,12 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 	return parts.Head
 }
 
-// subscribed lets events of a subscription in.
-func (s *session) subscribed(id wamp.ID) {
+// subscribed lets events of a subscription in, behind the word that it is there.
+func (s *session) subscribed(id wamp.ID, say func()) {
 	s.mu.Lock()
 	to := s.subs[id]
 	s.mu.Unlock()
-	s.bus.fanout.add(s, id, to)
+	s.bus.fanout.add(s, id, to, say)
 }
 
 // unsubscribed keeps events of a subscription out.

@@ -86,7 +86,7 @@ func (b *Bus) Stats() Stats {
 		SessionsBy: make(map[string]int), LoginsThrottled: b.stats.throttled.Load(),
 		Joined: b.stats.joined.Load(), Ended: b.stats.ended.Load(),
 		Published: b.stats.published.Load(), PublishedPosition: b.stats.publishedPosition.Load(),
-		BytesOut: b.stats.bytesOut.Load(), CallsInFlight: int(b.callee.total.Load()),
+		BytesOut: b.stats.bytesOut.Load(), CallsInFlight: int(b.calls.Load()),
 	}
 	b.stats.mu.Lock()
 	s.Calls, s.LoginsFailed, s.QueueHigh = maps.Clone(b.stats.calls), maps.Clone(b.stats.logins), b.stats.high

@@ -112,7 +112,7 @@ func (b *Bus) viewList(ctx context.Context, in *invocation, info projection.Info
 			return answer{}, err
 		}
 	}
-	if err := in.session.reserve(ctx, in.call, b.limits.Page); err != nil {
+	if err := in.party.reserve(ctx, in.call, b.limits.Page); err != nil {
 		return answer{}, err
 	}
 	var result answer

@@ -162,7 +162,7 @@ func (*webSocket) name() string { return "websocket" }
 
 func (w *webSocket) serve(s *session) {
 	w.conn.SetPingHandler(func(data string) error { s.pinged([]byte(data)); return nil })
-	w.conn.SetPongHandler(func(string) error { s.alive(); return nil })
+	w.conn.SetPongHandler(func(string) error { s.heard(); return nil })
 }
 
 func (w *webSocket) receive() ([]byte, error) {
