@@ -90,8 +90,8 @@ func TestHandle(t *testing.T) {
 func TestHandleErrors(t *testing.T) {
 	t.Parallel()
 	h := open(t, func(o *wampbus.Options) { o.Anonymous = wampbus.Reader })
-	var fails func() error
-	serve := func(context.Context, *wampbus.Request) (wampbus.Reply, error) { return wampbus.Reply{}, fails() }
+	fails := make(chan func() error, 1)
+	serve := func(context.Context, *wampbus.Request) (wampbus.Reply, error) { return wampbus.Reply{}, (<-fails)() }
 	h.handle(t, "bank.fail", wampbus.Procedure{Role: wampbus.Reader, Serve: serve})
 	h.handle(t, "bank.write", wampbus.Procedure{Role: wampbus.Writer, Serve: serve})
 	w := h.join(t, codec.JSON)
@@ -107,7 +107,7 @@ func TestHandleErrors(t *testing.T) {
 		"es.error.internal  ":  func() error { return &wampbus.ProcedureError{URI: "Not A URI", Message: "the password is 1234"} },
 		"es.error.unavailable": func() error { return &event.UnavailableError{Message: "later"} },
 	} {
-		fails = f
+		fails <- f
 		m, ok := w.call("bank.fail", nil, nil).(*wamp.Error)
 		if !ok || string(m.Error) != string(bytes.TrimSpace([]byte(want))) || bytes.Contains([]byte(describe(m)), []byte("1234")) {
 			t.Errorf("%s: %s", want, describe(m))
@@ -123,7 +123,8 @@ func TestHandleErrors(t *testing.T) {
 		t.Errorf("an answer that can't be sent: %#v", m)
 	}
 	w.result("es.head", nil, nil)
-	if s := h.bus.Stats(); s.CallsInFlight != 0 || s.Calls[wampbus.Call{Procedure: "bank.fail", Outcome: "es.error.internal"}] != 3 {
+	eventually(t, "all calls have ended", func() bool { return h.bus.Stats().CallsInFlight == 0 })
+	if s := h.bus.Stats(); s.Calls[wampbus.Call{Procedure: "bank.fail", Outcome: "es.error.internal"}] != 3 {
 		t.Errorf("stats %+v", s)
 	}
 }
