@@ -14,9 +14,13 @@
 // the two do not fit together. What the two have not taken up yet is in the
 // tail, in memory, so that reads always see everything that was acknowledged.
 //
+// [Store.Read] copies what it reads, in short transactions, and what it yields may
+// be kept. [Store.View] copies nothing: its events are those of the map, and end
+// with it.
+//
 // A record that fails its checksum, or is not what the index said it was, is
-// never handed out: the read fails with an [*event.CorruptError] that names the
-// position.
+// never handed out, and what the index lacks in between is noticed: the read
+// fails with an [*event.CorruptError].
 //
 // One process writes to a directory. The package needs cgo.
 package eventstore

@@ -46,3 +46,40 @@ func Example() {
 	// true
 	// contract.ledger.Noted at position 1 (ledger-42 version 1) <nil>
 }
+
+// Reading without copying: what is to be kept is cloned.
+func ExampleStore_View() {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	store, err := eventstore.Open(dir, eventstore.Options{Schemas: eventstoretest.Schema})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer store.Close()
+	ctx := context.Background()
+	for range 3 {
+		_, err = store.Append(ctx, event.Append{Stream: "ledger-42", Events: []event.Proposed{eventstoretest.Noted("opened", 100)}})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+
+	var last event.Event
+	err = store.View(ctx, func(s *eventstore.Snapshot) error {
+		fmt.Println("head", s.Head().Position)
+		for e, err := range s.Read(event.Selection{Stream: "ledger-42", Backward: true, Limit: 1}) {
+			if err != nil {
+				return err
+			}
+			last = e.Clone()
+		}
+		return nil
+	})
+	fmt.Println(last, err)
+	// Output:
+	// head 3
+	// contract.ledger.Noted at position 3 (ledger-42 version 3) <nil>
+}
