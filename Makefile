@@ -69,10 +69,11 @@ crash: ## the store's crash suite, long: lost writes, failing disks, killed proc
 	$(GO) test -count=1 -timeout 20m -run '^(TestCrashSimulated|TestKilled|TestFlippedJournalIsNeverTrusted)$$' -v ./eventstore -crash-states=1500
 
 .PHONY: seeded-bugs
-seeded-bugs: ## put known bugs into journal, store and aggregate, and fail unless their tests catch each
+seeded-bugs: ## put known bugs into journal, store, aggregate and views, and fail unless their tests catch each
 	internal/journal/seededbugs.sh
 	eventstore/seededbugs.sh
 	aggregate/seededbugs.sh
+	projection/seededbugs.sh
 
 .PHONY: lint
 lint: bin/staticcheck ## go vet and staticcheck

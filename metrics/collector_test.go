@@ -108,6 +108,8 @@ verbatim_store_tail_bytes
 verbatim_store_tail_events
 verbatim_store_waiters
 verbatim_view_applied_events_total
+verbatim_view_build_eta_seconds
+verbatim_view_build_positions_per_second
 verbatim_view_handler_failures_total
 verbatim_view_lag_events
 verbatim_view_live
@@ -115,6 +117,9 @@ verbatim_view_parked
 verbatim_view_position
 verbatim_view_rebuilding
 verbatim_view_rows
+verbatim_view_serving
+verbatim_view_skipped_events
+verbatim_view_stuck_seconds
 verbatim_views_failing
 verbatim_views_position
 `

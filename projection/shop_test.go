@@ -251,7 +251,7 @@ func dumpView(t fataler, s *Snapshot, name string) map[string]string {
 
 func wantView(name string, byKey map[string]item, seen map[string]uint64) map[string]string {
 	want := make(map[string]string)
-	if name == "items" {
+	if strings.HasPrefix(name, "items") {
 		for key, i := range byKey {
 			want[key] = fmt.Sprint(i)
 		}
