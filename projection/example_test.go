@@ -2,6 +2,7 @@ package projection_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"log/slog"
@@ -104,4 +105,158 @@ func ExampleEngine_Rebuild() {
 	}
 	fmt.Println(before.Rows, digest() == before)
 	// Output: 1 true
+}
+
+// bonus keeps the same rows, and gives every new account 10.
+type bonus struct{ bank.Balances }
+
+func (bonus) OnOpened(tx accountview.BalancesTx, at event.Event, e account.Opened) error {
+	return tx.Put(accountview.Balance{Account: at.StreamID(), Owner: e.Owner(), Balance: 10})
+}
+
+// A changed handler is a new version: it is built beside the one that is read,
+// compared with it, and takes over; the way back is the same.
+func ExampleEngine_Switch() {
+	dir, err := os.MkdirTemp("", "views")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	store, err := memstore.New(account.Schema)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	receipt, err := store.Append(ctx, event.Append{Stream: "account-1", Events: []event.Proposed{account.NewOpened("ada")}})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	candidate := accountview.Balances(bonus{})
+	candidate.Version = "2"
+	views, err := projection.Open(dir, store, projection.Options{Logger: slog.New(slog.DiscardHandler)},
+		accountview.Balances(bank.Balances{}), candidate)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer views.Close()
+
+	// Wait until the candidate has caught up, then look at the differences.
+	err = views.At(ctx, receipt.Last, func(*projection.Snapshot) error { return nil }, "balances@2")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for d, err := range views.Compare(ctx, "balances", "1", "2") {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("row", d.Key, "differs in", d.Fields)
+	}
+
+	for _, version := range []string{"2", "1", "2"} { // there, back, and there again
+		if err := views.Switch(ctx, "balances", version); err != nil {
+			log.Fatal(err)
+		}
+		err := views.View(func(s *projection.Snapshot) error {
+			row, _, err := accountview.BalancesIn(s).Get("1")
+			fmt.Println("version", version, "has", row.Balance())
+			return err
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := views.Drop(ctx, "balances", "1"); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// row "1" differs in [balance]
+	// version 2 has 10
+	// version 1 has 0
+	// version 2 has 10
+}
+
+// noBob fails on one owner.
+type noBob struct{ bank.Balances }
+
+func (p noBob) OnOpened(tx accountview.BalancesTx, at event.Event, e account.Opened) error {
+	if e.Owner() == "bob" {
+		return errors.New("bob is not welcome")
+	}
+	return p.Balances.OnOpened(tx, at, e)
+}
+
+// A handler's error parks its view at the event. Skipping the event is recorded.
+func ExampleEngine_Skip() {
+	dir, err := os.MkdirTemp("", "views")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	store, err := memstore.New(account.Schema)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	views, err := projection.Open(dir, store, projection.Options{Logger: slog.New(slog.DiscardHandler)}, accountview.Balances(noBob{}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer views.Close()
+	receipt, err := store.Append(ctx, event.Append{Stream: "account-2", Events: []event.Proposed{account.NewOpened("bob")}})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	err = views.At(ctx, receipt.Last, func(*projection.Snapshot) error { return nil }, "balances")
+	var behind *event.BehindError
+	if errors.As(err, &behind) {
+		// Resume, once the handler is repaired; or leave the event out:
+		parked := views.Stats().Views[0].Parked
+		fmt.Println("parked at position", parked.Position, "because", parked.Message)
+		err = views.Skip(ctx, "balances", parked.Position)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, skipped := range views.Stats().Views[0].Skipped {
+		fmt.Println("skipped", skipped.Type, "at position", skipped.Position)
+	}
+	// Output:
+	// parked at position 1 because bob is not welcome
+	// skipped bank.account.Opened at position 1
+}
+
+// Another process lists the views, and leaves requests for their engine.
+func ExampleOpenDirectory() {
+	dir, err := os.MkdirTemp("", "views")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	store, err := memstore.New(account.Schema)
+	if err != nil {
+		log.Fatal(err)
+	}
+	views, err := projection.Open(dir, store, projection.Options{Logger: slog.New(slog.DiscardHandler)}, accountview.Balances(bank.Balances{}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := views.Close(); err != nil { // as this is one process
+		log.Fatal(err)
+	}
+
+	directory, err := projection.OpenDirectory(dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer directory.Close()
+	versions, position, err := directory.List()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, v := range versions {
+		fmt.Println(v.View, v.Version, v.Status, "at", position, "with", v.Rows, "rows")
+	}
+	// Output: balances 1 live at 0 with 0 rows
 }
