@@ -1,13 +1,20 @@
 // Package aggregate turns commands into events.
 //
-// A [Handler] loads an aggregate by folding its stream, lets the user's decider
-// decide, and appends what was decided on the condition that every stream the
-// decision looked at is still where it was. When another writer was faster it
-// loads and decides again, a bounded number of times: a decision must be a pure
-// function of state and command.
+// A [Handler] has an aggregate's state, folded from its stream, lets the user's
+// decider decide, and appends what was decided on the condition that everything
+// the decision looked at is still as it was: the streams of its aggregates, and
+// the queries it made ([Decision.Query]). When another writer was faster it reads
+// what is missing and decides again, a bounded number of times: a decision must
+// be a pure function of state and command.
+//
+// States are kept between commands, and over restarts as [Snapshots]. Both only
+// spare reading. The append's condition judges what was decided on them, and a
+// refusal, which has no append, is given only on what was read for it. A state
+// that is kept never changes: the decider gets a copy, and the events that it
+// decides are folded into another one before they are appended.
 //
 // Users do not call this package much: es generate writes a typed handler, a
 // typed decision and a Decider interface for every aggregate of a schema, on
-// top of it. The package needs no cgo and works on any [event.Log], local or
-// remote.
+// top of it. docs/AGGREGATES.md goes through all of it. The package needs no cgo
+// and works on any [event.Log], local or remote.
 package aggregate

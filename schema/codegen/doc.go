@@ -15,6 +15,10 @@
 // with the name of the state that they are for. What is used of an included
 // file, of whatever namespace, becomes a type of the package that uses it.
 //
+// A state is a plain struct, too. It is packed as the FlatBuffer of its table for
+// snapshots, and copied for every decision, so that nothing a decider does to it
+// lasts.
+//
 // [GenerateClients] hands the schemas to flatc for other languages, and
 // [Breaking] compares them with what is committed.
 //
