@@ -50,14 +50,16 @@ type Options struct {
 	// default 65536.
 	MaxAppend, MaxAppendEvents int
 	// MaxJournal is how many bytes of disk the journal may take, by default 256
-	// MiB, and with it how much there may be to fold when the store is opened
-	// after a crash. It must have room for two appends of MaxAppend. A new store
-	// begins with two segments, an eighth of it or as much as MaxAppend needs.
+	// MiB. All of it may have to be read when the store is opened after a crash;
+	// what is to be taken up then is bounded by MaxTail. It must have room for
+	// two appends of MaxAppend. A new store begins with two segments, an eighth
+	// of it or as much as MaxAppend needs.
 	MaxJournal int
 	// MaxQueue is how many bytes of appends may wait for the disk, by default
 	// 64 MiB; more are refused. MaxTail is how many bytes of events may be in
 	// memory because log and index have not taken them up, by default 64 MiB;
-	// appends wait when they are more.
+	// appends wait when they are more. It also bounds what log and index have
+	// to take up when the store is opened after a crash.
 	MaxQueue, MaxTail int
 	// MapSize is the largest size that the log, or the index, may ever reach;
 	// by default 1 TiB. It is address space, not memory or disk.
