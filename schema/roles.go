@@ -3,11 +3,20 @@ package schema
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // noValue is what flatc writes for an attribute without a value.
 const noValue = "0"
+
+// given is an attribute's value as messages quote it.
+func given(value string) string {
+	if value == noValue {
+		return "none"
+	}
+	return strconv.Quote(value)
+}
 
 func (r *reader) report(table, field, format string, args ...any) {
 	r.findings = append(r.findings, Finding{Table: table, Field: field, Message: fmt.Sprintf(format, args...)})
@@ -84,10 +93,10 @@ func (r *reader) role(t *attributed) {
 // names checks category, view and wire name, all parts of URIs.
 func (r *reader) names(t *attributed) {
 	if t.Role == RoleAggregate && !isWire(t.Aggregate) {
-		r.report(t.Name, "", "attribute aggregate needs the stream category, in lower snake case, got %q", t.Aggregate)
+		r.report(t.Name, "", "attribute aggregate needs the stream category, in lower snake case, as in (aggregate: \"account\"), got %s", given(t.Aggregate))
 	}
 	if t.Role == RoleView && !isWire(t.View) {
-		r.report(t.Name, "", "attribute view needs the view's name, in lower snake case, got %q", t.View)
+		r.report(t.Name, "", "attribute view needs the view's name, in lower snake case, got %s", given(t.View))
 	}
 	if _, ok := t.attributes["of"]; ok && t.Role != RoleEvent && t.Role != RoleCommand {
 		r.report(t.Name, "", "attribute of is for events and commands only")
@@ -139,7 +148,7 @@ func (r *reader) tag(t *attributed, f attributedField) {
 	case t.Role != RoleEvent:
 		r.report(t.Name, f.Name, "attribute tag is for the fields of events only")
 	case f.Tag == noValue || !isTagKey(f.Tag):
-		r.report(t.Name, f.Name, "attribute tag needs the tag's key, letters, digits and underscores, got %q", f.Tag)
+		r.report(t.Name, f.Name, "attribute tag needs the tag's key, letters, digits and underscores, got %s", given(f.Tag))
 	}
 	typ := f.Type
 	if typ.Base != String && typ.Base != Bool && !typ.Base.Integer() && (typ.Base != Vector || typ.Element != String) {

@@ -45,6 +45,11 @@ func (s *stage) binary(ctx context.Context, compiler *flatc.Compiler, warn io.Wr
 		if problems := unionsBelow(s.main); problems != nil {
 			return nil, problems
 		}
+		if strings.Contains(refused.Message, "field id's must be consecutive") {
+			if problems := wrongIDs(s.main); problems != nil {
+				return nil, problems
+			}
+		}
 		if strings.Contains(refused.Message, "--require-explicit-ids") {
 			if problems := withoutIDs(s.main); problems != nil {
 				return nil, problems

@@ -210,7 +210,7 @@ func (s *stage) inOriginalPaths(message string) string {
 				break
 			}
 		}
-		lines = append(lines, line)
+		lines = append(lines, s.hinted(line))
 	}
 	return strings.Join(lines, "\n")
 }
