@@ -83,8 +83,10 @@ func (a *Append) Validate() error {
 	if len(a.Events) == 0 {
 		return &ArgumentError{Argument: "events", Message: "an append needs at least one event"}
 	}
-	if err := checkName("key", a.Key, MaxKey); err != nil && a.Key != "" {
-		return err
+	if a.Key != "" {
+		if err := checkName("key", a.Key, MaxKey); err != nil {
+			return err
+		}
 	}
 	for i := range a.Events {
 		if err := a.validateEvent(i); err != nil {
