@@ -105,7 +105,7 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	for _, name := range []string{
 		"features/shop.fbs", "features/ledger.fbs", "features/sale.fbs",
 		"features/common/money.fbs", "features/common/currency.fbs", "features/common/prices.fbs", "features/common/parties.fbs",
-		"program/order/order_test.go", "program/ledger/ledger_test.go", "program/sale/sale_test.go", "program/saleview/rows_test.go",
+		"program/order/order_test.go", "program/ledger/ledger_test.go", "program/sale/sale_test.go", "program/states/states_test.go", "program/saleview/rows_test.go",
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
