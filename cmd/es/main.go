@@ -26,6 +26,7 @@ type commands struct {
 	Restore  restoreCommand  `cmd:"" help:"Make a store of a backup."`
 	Rebuild  rebuildCommand  `cmd:"" help:"Make a store's index again."`
 	Views    viewsCommand    `cmd:"" help:"Look after the views of a store."`
+	User     userCommand     `cmd:"" help:"Make a line of a bus's file of users."`
 	Schema   schemaCommand   `cmd:"" help:"Work with versions of schemas."`
 
 	AbandonJournal abandonJournalCommand `cmd:"" help:"Give up the lost journal of a store."`

@@ -279,7 +279,7 @@ func TestBadDirectoriesNameTheFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := t.TempDir()
-	s, err := openServer(taken, "127.0.0.1:0", "127.0.0.1:0", log)
+	s, err := openServer(taken, doors{WS: "127.0.0.1:0", HTTP: "127.0.0.1:0"}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -291,7 +291,7 @@ func TestBadDirectoriesNameTheFlag(t *testing.T) {
 		"busy metric port": {t.TempDir(), "127.0.0.1:0", s.http.Addr().String(), "--http"},
 		"no port at all":   {t.TempDir(), "nowhere", "127.0.0.1:0", "--ws"},
 	} {
-		other, err := openServer(tc.dir, tc.ws, tc.http, log)
+		other, err := openServer(tc.dir, doors{WS: tc.ws, HTTP: tc.http}, log)
 		if err == nil {
 			err = errors.Join(errors.New("it opened"), other.Close())
 		}

@@ -84,7 +84,7 @@ type tamper struct {
 // run plays the whole demo on a server of its own. The report is complete when
 // the error is nil, with whatever disagreed in it.
 func (d *demo) run(ctx context.Context) (*report, error) {
-	s, err := openServer(filepath.Join(d.dir, "data"), "127.0.0.1:0", "127.0.0.1:0", d.log)
+	s, err := openServer(filepath.Join(d.dir, "data"), doors{WS: "127.0.0.1:0", HTTP: "127.0.0.1:0"}, d.log)
 	if err != nil {
 		return nil, err
 	}

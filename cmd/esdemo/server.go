@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ import (
 	"github.com/verbatim-es/verbatim/metrics"
 	"github.com/verbatim-es/verbatim/projection"
 	"github.com/verbatim-es/verbatim/wampbus"
+	"github.com/verbatim-es/verbatim/wampbus/users"
 )
 
 // shutdownTime bounds how long HTTP requests in flight may take to end.
@@ -38,24 +40,30 @@ type server struct {
 	bus   *wampbus.Bus
 
 	ws, http net.Listener
+	raw      []net.Listener // by RawSocket
+	secure   bool           // ws speaks TLS
 	metrics  *http.Server
 	log      *slog.Logger
 }
 
-// openServer opens the data directory and both listeners; nothing is served
+// openServer opens the data directory and the listeners; nothing is served
 // yet. The caller must Close it.
-func openServer(dir, ws, httpAddr string, log *slog.Logger) (s *server, err error) {
+func openServer(dir string, d doors, log *slog.Logger) (s *server, err error) {
 	s = &server{log: log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
 		}
 	}()
-	if s.ws, err = net.Listen("tcp", ws); err != nil {
-		return s, fmt.Errorf("--ws: %w", err)
+	if err := s.listen(d); err != nil {
+		return s, err
 	}
-	if s.http, err = net.Listen("tcp", httpAddr); err != nil {
-		return s, fmt.Errorf("--http: %w", err)
+	var people *users.File
+	if d.Users != "" {
+		report := func(err error) { log.Error("the users stay as they were", "error", err) }
+		if people, err = users.Open(d.Users, report); err != nil {
+			return s, fmt.Errorf("--users: %w", err)
+		}
 	}
 	if s.store, err = eventstore.Open(dir, eventstore.Options{Schemas: slices.Concat(account.Schema, course.Schema), Logger: log}); err != nil {
 		return s, fmt.Errorf("--data: %w", err)
@@ -75,11 +83,51 @@ func openServer(dir, ws, httpAddr string, log *slog.Logger) (s *server, err erro
 		// Who can reach the loopback address may bank. Nobody may append events
 		// past the teller.
 		Anonymous: wampbus.Reader | wampbus.Commander,
+		Users:     people,
 	}); err != nil {
 		return s, err
 	}
 	s.metrics = &http.Server{Handler: s.metricsHandler(), ReadHeaderTimeout: shutdownTime}
 	return s, nil
+}
+
+func (s *server) listen(d doors) (err error) {
+	config, err := d.tls()
+	if err != nil {
+		return err
+	}
+	open := func(flag, network, address string, config *tls.Config) (net.Listener, error) {
+		listener, err := net.Listen(network, address)
+		if err != nil {
+			return nil, fmt.Errorf("--%s: %w", flag, err)
+		}
+		if config != nil {
+			listener = tls.NewListener(listener, config)
+		}
+		return listener, nil
+	}
+	s.secure = config != nil
+	if s.ws, err = open("ws", "tcp", d.WS, config); err != nil {
+		return err
+	}
+	if s.http, err = open("http", "tcp", d.HTTP, nil); err != nil {
+		return err
+	}
+	if d.RawSocket != "" {
+		listener, err := open("rawsocket", "tcp", d.RawSocket, config)
+		if err != nil {
+			return err
+		}
+		s.raw = append(s.raw, listener)
+	}
+	if d.Unix != "" {
+		listener, err := open("unix", "unix", d.Unix, nil)
+		if err != nil {
+			return err
+		}
+		s.raw = append(s.raw, listener)
+	}
+	return nil
 }
 
 func (s *server) metricsHandler() http.Handler {
@@ -101,6 +149,9 @@ func (s *server) serve(ctx context.Context) error {
 	// The bus is closed as a whole, not its listener first: so subscribers get
 	// what was committed before they get their GOODBYE.
 	group.Go(func() error { return s.bus.ServeWebSocket(context.WithoutCancel(ctx), s.ws) })
+	for _, listener := range s.raw {
+		group.Go(func() error { return s.bus.ServeRawSocket(context.WithoutCancel(ctx), listener) })
+	}
 	group.Go(func() error {
 		if err := s.metrics.Serve(s.http); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -128,7 +179,7 @@ func (s *server) Close() error {
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
-	for _, l := range []net.Listener{s.ws, s.http} {
+	for _, l := range append(s.raw, s.ws, s.http) {
 		if l != nil {
 			_ = l.Close() // already closed where it was served
 		}
@@ -136,5 +187,12 @@ func (s *server) Close() error {
 	return errors.Join(errs...)
 }
 
-func (s *server) wsURL() string      { return "ws://" + s.ws.Addr().String() + "/" }
+func (s *server) wsURL() string {
+	scheme := "ws://"
+	if s.secure {
+		scheme = "wss://"
+	}
+	return scheme + s.ws.Addr().String() + "/"
+}
+
 func (s *server) metricsURL() string { return "http://" + s.http.Addr().String() + "/metrics" }
