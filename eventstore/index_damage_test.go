@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/eventstoretest"
@@ -226,4 +227,35 @@ func TestIDsAreConfirmed(t *testing.T) {
 		}
 	}
 	overwrite(t, s.index.env, s.index.ids, key, good)
+}
+
+// TestFlippedCheckpointIsNeverTrusted flips every byte of the index's checkpoint:
+// an index that seemed further than it is would hide what is in the tail.
+func TestFlippedCheckpointIsNeverTrusted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	filled(t, dir)
+	s := openFaulty(t, dir, Options{hooks: hooks{interval: time.Hour}})
+	mustAppend(t, s, struck("ledger-1")) // in the tail
+	var good []byte
+	if err := s.index.env.View(func(txn *lmdbenv.Txn) error {
+		value, err := txn.Get(s.index.env.Meta(), []byte(checkpointKey))
+		good = bytes.Clone(value)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	sel := event.Selection{Stream: "ledger-1"}
+	for at := range good {
+		bad := bytes.Clone(good)
+		bad[at] ^= 1 << (at % 8)
+		overwrite(t, s.index.env, s.index.env.Meta(), []byte(checkpointKey), bad)
+		if page, err := s.ReadPage(t.Context(), sel, event.PageOptions{}); !errors.As(err, new(*event.CorruptError)) {
+			t.Errorf("byte %d: %d events, %v", at, page.Count, err)
+		}
+	}
+	overwrite(t, s.index.env, s.index.env.Meta(), []byte(checkpointKey), good)
+	if page, err := s.ReadPage(t.Context(), sel, event.PageOptions{}); err != nil || page.Count != 301 {
+		t.Errorf("%d events, %v", page.Count, err)
+	}
 }

@@ -3,6 +3,7 @@ package eventstore
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
@@ -34,7 +35,8 @@ import (
 //
 // index, up to its checkpoint:
 //
-//	meta       "checkpoint"                 store id 16, position 8, event id 16
+//	meta       "checkpoint"                 store id 16, position 8, event id 16,
+//	                                        CRC-32C of these 4
 //	streams,   name 01                      the open run of a list
 //	categories,name 00 position             a closed run, by its last position
 //	types, tags
@@ -103,13 +105,19 @@ type checkpoint struct {
 	place
 }
 
-func (c checkpoint) append(b []byte) []byte { return c.place.append(append(b, c.store[:]...)) }
+// append has a checksum follow: an index that seemed further than it is would
+// hide events.
+func (c checkpoint) append(b []byte) []byte {
+	start := len(b)
+	b = c.place.append(append(b, c.store[:]...))
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli))
+}
 
 func parseCheckpoint(b []byte) (checkpoint, error) {
-	if len(b) != 40 {
-		return checkpoint{}, indexDamage("a checkpoint of %d bytes instead of 40", len(b))
+	if len(b) != 44 || binary.BigEndian.Uint32(b[40:]) != crc32.Checksum(b[:40], castagnoli) {
+		return checkpoint{}, indexDamage("its checkpoint, of %d bytes, is damaged", len(b))
 	}
-	p, err := parsePlace(b[16:])
+	p, err := parsePlace(b[16:40])
 	return checkpoint{store: event.ID(b), place: p}, err
 }
 
