@@ -106,3 +106,32 @@ func TestFailingUpcasterStopsTheFold(t *testing.T) {
 	wantHead(t, log, 2)
 	must(t)(accounts.Open(t.Context(), "2", "bob")) // others are not concerned
 }
+
+// Events that are written today and read as something else: the commands that
+// follow see what they are read as, in one batch, from the cache, and afterwards.
+func TestTodaysEventsAreUpcast(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	upcasters, err := upcast.New(upcast.Rule{
+		Type: account.CreditedType, Into: []string{account.DebitedType},
+		Upcast: func(e event.Event) ([]event.Proposed, error) {
+			c, _ := account.AsCredited(e)
+			return []event.Proposed{account.NewDebited(account.DebitedFields{Amount: -2 * c.Amount()})}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts := account.NewHandler(log, bank.Teller{}, aggregate.Options{Upcasters: upcasters, MaxAttempts: 1})
+	ctx := t.Context()
+	must(t)(accounts.HandleAll(ctx, "1", []aggregate.Command{
+		account.OpenCommand("ada"),
+		account.CreditCommand(account.CreditFields{Amount: 5}),
+		account.DebitCommand(account.DebitFields{Amount: 10}),
+	}))
+	for range 2 {
+		must(t)(accounts.Credit(ctx, "1", account.CreditFields{Amount: 5}))
+		must(t)(accounts.Debit(ctx, "1", account.DebitFields{Amount: 10}))
+	}
+	wantBalance(t, accounts, "1", 0)
+}

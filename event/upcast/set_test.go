@@ -253,3 +253,28 @@ func TestEventsWithoutARuleCostNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestApplies(t *testing.T) {
+	t.Parallel()
+	into := func(event.Event) ([]event.Proposed, error) { return nil, nil }
+	s, err := upcast.New(
+		upcast.Rule{Type: "a.Every", Into: []string{"a.Other"}, Upcast: into},
+		upcast.Rule{Type: "a.Old", Schemas: []uint64{7}, Into: []string{"a.Other"}, Upcast: into},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		set    *upcast.Set
+		typ    string
+		schema uint64
+		want   bool
+	}{
+		{s, "a.Every", 1, true}, {s, "a.Every", 0, true}, {s, "a.Old", 7, true}, {s, "a.Old", 8, false},
+		{s, "a.Old", 0, true}, {s, "a.Other", 0, false}, {nil, "a.Every", 0, false}, {nil, "a.Every", 1, false},
+	} {
+		if got := c.set.Applies(c.typ, c.schema); got != c.want {
+			t.Errorf("%q of schema %d: %v, want %v", c.typ, c.schema, got, c.want)
+		}
+	}
+}
