@@ -141,6 +141,10 @@ interop/.venv/.installed: interop/requirements.txt
 	interop/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r interop/requirements.txt
 	@touch $@
 
+.PHONY: interop-browser
+interop-browser: ## install Chromium for the browser example (Debian, as root)
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+
 .PHONY: interop
 interop: ## install and run clients of other languages against the bus; says what it skips
 	@$(MAKE) --no-print-directory interop-deps || echo 'Not all could be installed: what needs the rest is skipped.' >&2

@@ -21,6 +21,8 @@ type doors struct {
 	TLSCert   string `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"Certificate chain (PEM): --ws and --rawsocket speak TLS."`
 	TLSKey    string `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"Its private key (PEM)."`
 	Users     string `name:"users" type:"existingfile" placeholder:"FILE" help:"Who else may log in; es user writes its lines."`
+
+	Origin []string `name:"origin" placeholder:"URL" help:"An origin whose web pages may connect, such as http://127.0.0.1:8000; may be repeated."`
 }
 
 // tls is the configuration of the doors that speak TLS, nil for none.

@@ -84,6 +84,8 @@ func openServer(dir string, d doors, log *slog.Logger) (s *server, err error) {
 		// past the teller.
 		Anonymous: wampbus.Reader | wampbus.Commander,
 		Users:     people,
+
+		AllowedOrigins: d.Origin,
 	}); err != nil {
 		return s, err
 	}
