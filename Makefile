@@ -68,6 +68,10 @@ soak: ## ten minutes of clients of every behaviour against a server that is kill
 crash: ## the store's crash suite, long: lost writes, failing disks, killed processes
 	$(GO) test -count=1 -timeout 20m -run '^(TestCrashSimulated|TestKilled|TestFlippedJournalIsNeverTrusted)$$' -v ./eventstore -crash-states=1500
 
+.PHONY: flips
+flips: ## flip every byte of a small store's log and index; takes half an hour
+	$(GO) test -count=1 -timeout 90m -run '^TestFlippedFiles$$' -v ./eventstore -flip-step=1
+
 .PHONY: seeded-bugs
 seeded-bugs: ## put known bugs into journal, store, aggregate and views, and fail unless their tests catch each
 	internal/journal/seededbugs.sh

@@ -40,6 +40,9 @@ func TestMain(m *testing.M) {
 }
 
 func child(role, dir string) error {
+	if role == "flips" {
+		return flips(dir, os.Getenv(childPoint))
+	}
 	if role == "read" {
 		return readAll(dir)
 	}

@@ -78,3 +78,9 @@ func OpenToDie(dir, at string) (*Store, error) {
 		}},
 	})
 }
+
+// WithShortRuns has the index close runs of a few positions.
+func WithShortRuns(o Options) Options {
+	o.hooks.run = 6
+	return o
+}

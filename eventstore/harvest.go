@@ -121,8 +121,9 @@ func (w *harvestWriter) write(h *harvest) error {
 		}
 	}
 	for _, k := range h.keys {
-		w.value = k.at.append(w.value[:0])
-		if err := w.txn.Put(w.index.keys, []byte(k.key), w.value, 0); err != nil {
+		w.key = append(w.key[:0], k.key...)
+		w.value = appendKeyEntry(w.value[:0], w.key, k.at)
+		if err := w.txn.Put(w.index.keys, w.key, w.value, 0); err != nil {
 			return err
 		}
 	}

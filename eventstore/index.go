@@ -30,8 +30,12 @@ func openIndex(dir string, o lmdbenv.Options) (*index, error) {
 		return nil, err
 	}
 	x := &index{env: env, runBytes: runBytes}
+	open, err := databaseOpener(env, checkpointKey)
+	if err != nil {
+		return nil, errors.Join(err, env.Close())
+	}
 	for name, db := range x.databases() {
-		if *db, err = env.OpenDB(name); err != nil {
+		if *db, err = open(name); err != nil {
 			return nil, errors.Join(fmt.Errorf("open database %q in %q: %w", name, dir, err), env.Close())
 		}
 	}
@@ -125,16 +129,6 @@ func (v indexView) cursorOf(c **lmdbenv.Cursor, db lmdbenv.DBI) (_ *lmdbenv.Curs
 	return *c, err
 }
 
-// key returns the place of the first event of the append with that key.
-func (v indexView) key(key string) (p place, ok bool, err error) {
-	value, err := getOrNil(v.txn, v.keys, []byte(key))
-	if err != nil || value == nil {
-		return place{}, false, err
-	}
-	p, err = parsePlace(value)
-	return p, err == nil, err
-}
-
 // version returns the version of a stream, 0 if there is none.
 func (v indexView) version(stream string) (uint64, error) {
 	r, ok, err := v.openRun(list{byStream, stream})
@@ -176,7 +170,7 @@ func (v indexView) typesWithPrefix(prefix string) (names []string, err error) {
 		return nil, err
 	}
 	for from := []byte(prefix); ; {
-		_, key, err := around(c, from)
+		_, key, err := around(c, from, wholeRun)
 		if err != nil || !bytes.HasPrefix(key, []byte(prefix)) {
 			return names, err
 		}

@@ -42,7 +42,7 @@ import (
 //	types, tags
 //	ids        block, 8 bytes, from 0       the ids of 126 positions, 16 bytes
 //	                                        each: 1 to 126, 127 to 252, ...
-//	keys       idempotency key              position 8 and event id 16 of the
+//	keys       idempotency key              see keys.go; position 8 and event id 16 of the
 //	                                        append's first event
 //
 // A run is a part of the list of the positions of a stream, a category, a type
@@ -57,7 +57,7 @@ import (
 // bytes of name the longest key has 264 bytes.
 const (
 	format      = 1
-	indexFormat = 2
+	indexFormat = 3
 	logKind     = "verbatim.log"
 	indexKind   = "verbatim.index"
 

@@ -32,8 +32,12 @@ func openLog(dir string, o lmdbenv.Options) (*eventLog, error) {
 		return nil, err
 	}
 	l := &eventLog{env: env}
+	open, err := databaseOpener(env, storeKey)
+	if err != nil {
+		return nil, errors.Join(err, env.Close())
+	}
 	for name, db := range map[string]*lmdbenv.DBI{"log": &l.records, "positions": &l.positions, "schemas": &l.schemas} {
-		if *db, err = env.OpenDB(name); err != nil {
+		if *db, err = open(name); err != nil {
 			return nil, errors.Join(fmt.Errorf("open database %q in %q: %w", name, dir, err), env.Close())
 		}
 	}
@@ -45,6 +49,20 @@ func openLog(dir string, o lmdbenv.Options) (*eventLog, error) {
 		return nil, errors.Join(err, env.Close())
 	}
 	return l, nil
+}
+
+// databaseOpener returns how databases are opened: once the environment's meta
+// has an entry, they are all there.
+func databaseOpener(env *lmdbenv.Env, entry string) (open func(string) (lmdbenv.DBI, error), err error) {
+	open = env.OpenDB
+	err = env.View(func(txn *lmdbenv.Txn) error {
+		value, err := getOrNil(txn, env.Meta(), []byte(entry))
+		if value != nil {
+			open = env.OpenKnownDB
+		}
+		return err
+	})
+	return open, err
 }
 
 // identify reads the store's id, and gives a new store one.

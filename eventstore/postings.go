@@ -7,17 +7,17 @@ import (
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
-// around returns the keys next to one that no run has, nil where there is none.
+// around returns the keys next to one that no entry has, nil where there is none.
 // A damaged key would be found by nobody, but it stands where it stood: so both
 // neighbours must be whole, and in order.
-func around(c *lmdbenv.Cursor, key []byte) (previous, next []byte, err error) {
+func around(c *lmdbenv.Cursor, key []byte, whole func(key, value []byte) error) (previous, next []byte, err error) {
 	next, value, err := c.Get(key, nil, lmdbenv.SetRange)
 	back := uint(lmdbenv.Prev)
 	switch {
 	case lmdbenv.IsNotFound(err):
 		back = lmdbenv.Last
 	case err == nil:
-		err = beside(next, value, bytes.Compare(next, key) > 0)
+		err = beside(next, value, bytes.Compare(next, key) > 0, whole)
 	}
 	if err != nil && !lmdbenv.IsNotFound(err) {
 		return nil, nil, err
@@ -27,22 +27,26 @@ func around(c *lmdbenv.Cursor, key []byte) (previous, next []byte, err error) {
 		return nil, next, nil
 	}
 	if err == nil {
-		err = beside(previous, value, bytes.Compare(previous, key) < 0)
+		err = beside(previous, value, bytes.Compare(previous, key) < 0, whole)
 	}
 	return previous, next, err
 }
 
-func beside(key, value []byte, ordered bool) error {
+func beside(key, value []byte, ordered bool, whole func(key, value []byte) error) error {
 	if !ordered {
 		return errDisorder(key)
 	}
+	return whole(key, value)
+}
+
+func wholeRun(key, value []byte) error {
 	_, _, err := readRun(key, value)
 	return err
 }
 
 // absent confirms that a list has no run at or behind a key.
 func absent(c *lmdbenv.Cursor, name string, key []byte) error {
-	previous, next, err := around(c, key)
+	previous, next, err := around(c, key, wholeRun)
 	if err == nil && (isRunOf(previous, name) || isRunOf(next, name)) {
 		err = indexDamage("the end of list %q is missing", name)
 	}

@@ -69,7 +69,7 @@ type Options struct {
 	// the clock on the wall does not matter. Then the key can be used again, and
 	// its entry is removed from the index, in small steps while the index
 	// follows. 0 is for ever. A key in the index takes about one and a half times
-	// its length and 50 bytes. It should be longer than the longest time after which
+	// its length and 60 bytes. It should be longer than the longest time after which
 	// anybody tries again. To raise it does not bring back what was removed, until
 	// the index is made again.
 	KeyRetention time.Duration

@@ -174,6 +174,10 @@ func (x *indexEntries) check(v *verifier, e event.Event) error {
 // forgotten, or used again since.
 func (x *indexEntries) keyed(v *verifier, key string, at place) error {
 	found, ok, err := x.view.key(key)
+	if errors.As(err, new(*event.CorruptError)) {
+		v.report.add(at.position, "%s", problem(err))
+		return nil
+	}
 	if err != nil {
 		return err
 	}

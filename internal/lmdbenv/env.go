@@ -172,6 +172,19 @@ func (e *Env) OpenDB(name string) (db DBI, err error) {
 	return db, err
 }
 
+// OpenKnownDB is OpenDB for a database that must be there: without it the
+// environment is a [*DamagedError]. A damaged name is a database that is missing,
+// and an empty one in its place would hide what was in it.
+func (e *Env) OpenKnownDB(name string) (DBI, error) {
+	e.env.opening.Lock()
+	defer e.env.opening.Unlock()
+	db, err := e.openExisting(name)
+	if IsNotFound(err) {
+		err = &DamagedError{File: filepath.Join(e.dir, DataFile), Cause: fmt.Errorf("database %q is missing", name)}
+	}
+	return db, err
+}
+
 // openExisting commits its read transaction: a handle opened in one that ends
 // otherwise is closed with it.
 func (e *Env) openExisting(name string) (DBI, error) {
@@ -191,11 +204,21 @@ func (e *Env) openExisting(name string) (DBI, error) {
 	return db, txn.Commit()
 }
 
-func openDB(txn *Txn, name string, create bool) (DBI, error) {
+// openDB opens a plain database: flags would have LMDB compare keys otherwise,
+// and miss those that are there. Nobody here ever set one.
+func openDB(txn *Txn, name string, create bool) (db DBI, err error) {
+	mode := uint(0)
 	if create {
-		return txn.OpenDBI(name, lmdb.Create)
+		mode = lmdb.Create
 	}
-	return txn.OpenDBI(name, 0)
+	if db, err = txn.OpenDBI(name, mode); err != nil {
+		return db, err
+	}
+	flags, err := txn.Flags(db)
+	if err == nil && flags != 0 {
+		err = &DamagedError{File: name, Cause: fmt.Errorf("its database has flags %#x: %w", flags, errMangled)}
+	}
+	return db, err
 }
 
 // CommitError says that a commit failed after its first write: whether it is
