@@ -42,8 +42,9 @@ import (
 //	types, tags
 //	ids        block, 8 bytes, from 0       the ids of 126 positions, 16 bytes
 //	                                        each: 1 to 126, 127 to 252, ...
-//	keys       idempotency key              see keys.go; position 8 and event id 16 of the
-//	                                        append's first event
+//	keys       idempotency key              CRC-32C over key and the rest, 4;
+//	                                        position 8 and event id 16 of the
+//	                                        first event of its last append
 //
 // A run is a part of the list of the positions of a stream, a category, a type
 // or a tag. Its value is a checksum, CRC-32C over the key and the rest of the
