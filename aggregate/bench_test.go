@@ -18,7 +18,6 @@ import (
 type accepting struct {
 	event.Log
 	position atomic.Uint64
-	id       event.ID
 }
 
 func (l *accepting) ReadPage(context.Context, event.Selection, event.PageOptions) (event.Page, error) {
