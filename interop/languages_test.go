@@ -11,6 +11,7 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/examples/bank/account"
+	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/codegen"
 	"github.com/verbatim-es/verbatim/schema/flatc"
 )
@@ -85,6 +86,22 @@ func copyClient(t *testing.T, dir, name string) {
 	write(t, filepath.Join(dir, name), content)
 }
 
+// written checks an event that another language's runtime has built.
+func written(t *testing.T, data []byte) {
+	t.Helper()
+	set, err := schema.Load(account.Schema)
+	must(t, err)
+	if err := set.Verify(account.CreditedType, 0, data); err != nil {
+		t.Fatal(err)
+	}
+	a := event.Append{Stream: "account-7", Events: []event.Proposed{{Type: account.CreditedType, Data: data}}}
+	record, err := event.BuildRecord(&a, 0, 0, nil)
+	must(t, err)
+	if c, _ := account.AsCredited(event.Trusted(record)); c.Amount() != -1<<40 || c.Memo() != "Åse 🦊" {
+		t.Errorf("read %d, %q", c.Amount(), c.Memo())
+	}
+}
+
 func TestGeneratedPython(t *testing.T) {
 	t.Parallel()
 	python := installed(t, ".venv", "bin", "python")
@@ -142,4 +159,18 @@ await read(call, (line) => console.log(line))
 	if string(out) != want {
 		t.Errorf("printed\n%swant\n%s", out, want)
 	}
+	write(t, filepath.Join(dir, "build.js"), []byte(`import * as flatbuffers from 'flatbuffers'
+import { Credited } from './js/account.js'
+
+const b = new flatbuffers.Builder()
+const memo = b.createString('Åse 🦊')
+Credited.startCredited(b)
+Credited.addAmount(b, -(1n << 40n))
+Credited.addMemo(b, memo)
+b.finish(Credited.endCredited(b))
+process.stdout.write(b.asUint8Array())
+`))
+	out, err = output(t, nil, node, filepath.Join(dir, "build.js"))
+	must(t, err)
+	written(t, out)
 }
