@@ -60,3 +60,25 @@ func TestFullDiskRefusesAppendsUntilThereIsRoom(t *testing.T) {
 		t.Errorf("once there is room: %+v, %d were stored", got, stored)
 	}
 }
+
+// TestBackupToAFullDisk leaves nothing of a backup that the disk has no room for.
+func TestBackupToAFullDisk(t *testing.T) {
+	t.Parallel()
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=128k"); err != nil {
+		t.Skipf("a small disk can't be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	dir := t.TempDir()
+	filled(t, dir)
+	if _, err := BackupDir(t.Context(), dir, filepath.Join(disk, "backup"), nil); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("backup: %v", err)
+	}
+	if entries, err := os.ReadDir(disk); err != nil || len(entries) > 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
