@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
 
@@ -233,6 +235,82 @@ func TestSlowCaller(t *testing.T) {
 	if s := h.bus.Stats(); s.Ended != 0 || s.QueueHigh > 600<<10 {
 		t.Errorf("ended %d, at most %d bytes waited", s.Ended, s.QueueHigh)
 	}
+}
+
+// A caller that asks for much and reads nothing holds up no other: the router
+// never waits for it.
+func TestSlowCallerAlone(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(o *wampbus.Options) { o.Limits.Queue = 256 << 10 })
+	h.deposit(t, "1", 1)
+	memo := account.NewCredited(account.CreditedFields{Amount: 1, Memo: string(bytes.Repeat([]byte("m"), 100<<10))})
+	for range 10 {
+		if _, err := h.store.Append(deadline(t), event.Append{Stream: "account-1", Events: []event.Proposed{memo}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var stuck []*wire
+	for range 4 {
+		w := h.join(t, codec.MessagePack)
+		for i := range 60 {
+			w.send(&wamp.Call{Request: wamp.ID(i + 1), Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: wamp.Dict{"max_bytes": 1 << 20}})
+		}
+		stuck = append(stuck, w)
+	}
+	eventually(t, "their calls are stuck", func() bool { return h.bus.Stats().CallsInFlight >= 4*30 })
+	w := h.join(t, codec.MessagePack)
+	began := time.Now()
+	for range 20 {
+		w.result("es.read", nil, wamp.Dict{"after": 5})
+	}
+	if took := time.Since(began); took > 20*time.Second { // the router retries for a minute
+		t.Errorf("20 calls of another session took %v", took)
+	}
+	for _, w := range stuck { // none was ended, and none has lost a call
+		for range 60 {
+			if m, ok := w.receive().(*wamp.Result); !ok {
+				t.Fatalf("got %#v", m)
+			}
+		}
+	}
+}
+
+// Floods of requests are answered, within limits, and end no other session.
+func TestFloods(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	bystander := h.join(t, codec.JSON)
+	flood := h.join(t, codec.MessagePack)
+	const n = 5000
+	go func() {
+		for i := range n {
+			flood.send(&wamp.Subscribe{Request: wamp.ID(i + 1), Options: wamp.Dict{}, Topic: wamp.URI("es.event.x" + strconv.Itoa(i))})
+		}
+		for i := range n {
+			flood.send(&wamp.Call{Request: wamp.ID(n + i + 1), Options: wamp.Dict{}, Procedure: "es.head"})
+		}
+	}()
+	subscribed, answered := 0, 0
+	for subscribed+answered < 2*n {
+		switch m := flood.receive().(type) {
+		case *wamp.Subscribed:
+			subscribed++
+		case *wamp.Result:
+			answered++
+		case *wamp.Error:
+			if m.Error != "es.error.too_large" {
+				t.Fatalf("got %s", describe(m))
+			}
+			if m.Type == wamp.SUBSCRIBE {
+				subscribed++
+			} else {
+				answered++
+			}
+		default:
+			t.Fatalf("got %#v", m)
+		}
+	}
+	bystander.result("es.head", nil, nil)
 }
 
 // A subscription whose function does not keep up ends, and says so.

@@ -55,7 +55,7 @@ func (b *Bus) ServeWebSocket(ctx context.Context, listener net.Listener) error {
 }
 
 // Handler serves clients on a server of the caller's: it upgrades requests to
-// WebSockets, whatever their path. The requests end when the bus is closed.
+// WebSockets, whatever their path. The connections end when the bus is closed.
 func (b *Bus) Handler() http.Handler { return handler{bus: b, group: new(group)} }
 
 type handler struct {
@@ -79,8 +79,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	upgrader := websocket.Upgrader{
 		HandshakeTimeout: h.bus.limits.Handshake,
-		ReadBufferSize:   4 << 10,
-		WriteBufferSize:  1 << 10,
+		WriteBufferSize:  1 << 10, // for reading, it takes over the server's
 		WriteBufferPool:  &noBuffers,
 		Subprotocols:     subprotocols(),
 		CheckOrigin:      h.bus.originAllowed,
@@ -96,15 +95,18 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(conn, err)
 		return
 	}
-	defer h.bus.remove(s)
 	if !h.group.add(s) {
+		h.bus.remove(s)
 		refuse(conn, ErrClosed)
 		return
 	}
-	defer h.group.remove(s)
 	details := transportDetails(s.transport.name(), r.RemoteAddr, s)
 	details["protocol"] = conn.Subprotocol()
-	s.run(details)
+	go func() { // the server's memory for the request is let go of
+		defer h.bus.remove(s)
+		defer h.group.remove(s)
+		s.run(details)
+	}()
 }
 
 func refuse(conn *websocket.Conn, err error) {
