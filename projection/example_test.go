@@ -260,3 +260,50 @@ func ExampleOpenDirectory() {
 	}
 	// Output: balances 1 live at 0 with 0 rows
 }
+
+// A cursor goes on behind a row, also in another snapshot, after a restart, or
+// when the row is gone.
+func ExampleRow_Cursor() {
+	dir, err := os.MkdirTemp("", "views")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	store, err := memstore.New(account.Schema)
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	for _, owner := range []string{"ada", "bob", "cleo"} {
+		if _, err := store.Append(ctx, event.Append{Stream: "account-of-" + owner, Events: []event.Proposed{account.NewOpened(owner)}}); err != nil {
+			log.Fatal(err)
+		}
+	}
+	var cursor []byte
+	for range 3 {
+		views, err := projection.Open(dir, store, projection.Options{Logger: slog.New(slog.DiscardHandler)}, accountview.Balances(bank.Balances{}))
+		if err != nil {
+			log.Fatal(err)
+		}
+		err = views.At(ctx, 3, func(s *projection.Snapshot) error {
+			for row, err := range accountview.BalancesIn(s).Rows(projection.Range{Index: "owner", Backward: true, Limit: 1, Cursor: cursor}) {
+				if err != nil {
+					return err
+				}
+				fmt.Println(account.TrustedBalance(row.Bytes()).Owner())
+				cursor = row.Cursor()
+			}
+			return nil
+		})
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := views.Close(); err != nil {
+			log.Fatal(err)
+		}
+	}
+	// Output:
+	// cleo
+	// bob
+	// ada
+}

@@ -46,6 +46,14 @@ func (e *emitter) declareLookup(t *schema.Table) {
 	e.p("if !yield(%s(row), nil) {\nreturn\n}", e.trusted(t))
 	e.p("}\n}\n}\n")
 
+	e.doc(nil, "Rows is Scan for those who need cursors, see [projection.Range]: each row's bytes\nare for %s.", e.trusted(t))
+	e.p("func (v %sView) Rows(r projection.Range) iter.Seq2[projection.Row, error] {", view)
+	e.p("if v.err != nil {")
+	e.p("return func(yield func(projection.Row, error) bool) { yield(projection.Row{}, v.err) }")
+	e.p("}")
+	e.p("return v.view.Rows(r)")
+	e.p("}\n")
+
 	e.doc(nil, "All yields every row in the order of the primary key.")
 	e.p("func (v %sView) All() iter.Seq2[%s, error] { return v.Scan(projection.Range{}) }\n", view, e.row(t))
 	for _, index := range t.Indexes {

@@ -166,6 +166,15 @@ func (v ByOwnerView) Scan(r projection.Range) iter.Seq2[tally.OwnedRow, error] {
 	}
 }
 
+// Rows is Scan for those who need cursors, see [projection.Range]: each row's
+// bytes are for tally.TrustedOwned.
+func (v ByOwnerView) Rows(r projection.Range) iter.Seq2[projection.Row, error] {
+	if v.err != nil {
+		return func(yield func(projection.Row, error) bool) { yield(projection.Row{}, v.err) }
+	}
+	return v.view.Rows(r)
+}
+
 // All yields every row in the order of the primary key.
 func (v ByOwnerView) All() iter.Seq2[tally.OwnedRow, error] { return v.Scan(projection.Range{}) }
 
@@ -322,6 +331,15 @@ func (v BySumView) Scan(r projection.Range) iter.Seq2[tally.RankedRow, error] {
 			}
 		}
 	}
+}
+
+// Rows is Scan for those who need cursors, see [projection.Range]: each row's
+// bytes are for tally.TrustedRanked.
+func (v BySumView) Rows(r projection.Range) iter.Seq2[projection.Row, error] {
+	if v.err != nil {
+		return func(yield func(projection.Row, error) bool) { yield(projection.Row{}, v.err) }
+	}
+	return v.view.Rows(r)
 }
 
 // All yields every row in the order of the primary key.

@@ -188,6 +188,15 @@ func (v BalancesView) Scan(r projection.Range) iter.Seq2[account.BalanceRow, err
 	}
 }
 
+// Rows is Scan for those who need cursors, see [projection.Range]: each row's
+// bytes are for account.TrustedBalance.
+func (v BalancesView) Rows(r projection.Range) iter.Seq2[projection.Row, error] {
+	if v.err != nil {
+		return func(yield func(projection.Row, error) bool) { yield(projection.Row{}, v.err) }
+	}
+	return v.view.Rows(r)
+}
+
 // All yields every row in the order of the primary key.
 func (v BalancesView) All() iter.Seq2[account.BalanceRow, error] { return v.Scan(projection.Range{}) }
 

@@ -236,6 +236,15 @@ func (v OpenOrdersView) Scan(r projection.Range) iter.Seq2[order.RowRow, error] 
 	}
 }
 
+// Rows is Scan for those who need cursors, see [projection.Range]: each row's
+// bytes are for order.TrustedRow.
+func (v OpenOrdersView) Rows(r projection.Range) iter.Seq2[projection.Row, error] {
+	if v.err != nil {
+		return func(yield func(projection.Row, error) bool) { yield(projection.Row{}, v.err) }
+	}
+	return v.view.Rows(r)
+}
+
 // All yields every row in the order of the primary key.
 func (v OpenOrdersView) All() iter.Seq2[order.RowRow, error] { return v.Scan(projection.Range{}) }
 

@@ -233,6 +233,15 @@ func (v TurnoversView) Scan(r projection.Range) iter.Seq2[sale.TurnoverRow, erro
 	}
 }
 
+// Rows is Scan for those who need cursors, see [projection.Range]: each row's
+// bytes are for sale.TrustedTurnover.
+func (v TurnoversView) Rows(r projection.Range) iter.Seq2[projection.Row, error] {
+	if v.err != nil {
+		return func(yield func(projection.Row, error) bool) { yield(projection.Row{}, v.err) }
+	}
+	return v.view.Rows(r)
+}
+
 // All yields every row in the order of the primary key.
 func (v TurnoversView) All() iter.Seq2[sale.TurnoverRow, error] { return v.Scan(projection.Range{}) }
 
