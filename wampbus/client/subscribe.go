@@ -27,7 +27,7 @@ func (c *Client) Subscribe(ctx context.Context, s event.Selection, opts event.Su
 	return func(yield func(event.Event, error) bool) {
 		f := &follower{client: c, ctx: ctx, opts: opts, yield: yield, last: s.After}
 		defer f.untap()
-		if err := f.run(); err != nil && !errors.Is(err, errBroken) {
+		if err := f.run(); !errors.Is(err, errBroken) {
 			yield(event.Event{}, err)
 		}
 	}
@@ -51,6 +51,7 @@ type follower struct {
 	calls bool // the topic is not to be had: calls wait instead
 }
 
+// run follows until there is a reason not to: it never returns nil.
 func (f *follower) run() error {
 	for {
 		if err := f.pages(); err != nil {
