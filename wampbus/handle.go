@@ -106,11 +106,11 @@ func (b *Bus) checkProcedure(uri string, p *Procedure) error {
 	case !wamp.URI(uri).ValidURI(true, ""):
 		return errors.New("a URI is components of lower-case letters, digits and underscores, with dots between them")
 	case p.Serve == nil:
-		return errors.New("Serve is nil")
+		return errors.New("the procedure's Serve is nil")
 	case p.Concurrency < 0:
-		return errors.New("Concurrency is negative")
+		return errors.New("the procedure's Concurrency is negative")
 	case p.Role != Reader && p.Role != Writer && p.Role != Commander && p.Role != Admin:
-		return fmt.Errorf("Role is %q: name the one role that a caller must have", p.Role)
+		return fmt.Errorf("the procedure's Role is %q: name the one role that a caller must have", p.Role)
 	}
 	for _, typ := range p.Args {
 		if _, _, ok := b.options.Schemas.Lookup(typ); !ok {

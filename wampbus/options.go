@@ -83,7 +83,8 @@ type Limits struct {
 	// record of the largest size with room around it.
 	Message int
 	// Queue is how many bytes may wait to be sent to one session: 16 MiB. A
-	// single message may be larger when nothing else waits.
+	// single message may be larger when nothing else waits. While more than half
+	// of it is taken, live events wait for it, up to a second.
 	Queue int
 	// Page is the largest max_bytes that es.read grants, and the most that a
 	// list of a view returns: 1 MiB. A single record or row may be larger.
