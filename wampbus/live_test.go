@@ -241,7 +241,10 @@ func TestSlowCaller(t *testing.T) {
 // never waits for it.
 func TestSlowCallerAlone(t *testing.T) {
 	t.Parallel()
-	h := open(t, func(o *wampbus.Options) { o.Limits.Queue = 256 << 10 })
+	h := open(t, func(o *wampbus.Options) {
+		o.Limits.Queue = 256 << 10
+		o.Limits.Write, o.Limits.KeepAlive = patience, patience // those who are stuck stay
+	})
 	h.deposit(t, "1", 1)
 	memo := account.NewCredited(account.CreditedFields{Amount: 1, Memo: string(bytes.Repeat([]byte("m"), 100<<10))})
 	for range 10 {
