@@ -165,19 +165,6 @@ func (c catalog) servingSlot(txn *lmdbenv.Txn, view string) (slot byte, found bo
 	return value[0], true, nil
 }
 
-// serving returns the slot that a view is read from, and its state.
-func (c catalog) serving(txn *lmdbenv.Txn, view string) (slot byte, s state, err error) {
-	slot, found, err := c.servingSlot(txn, view)
-	if err != nil || !found {
-		return 0, s, catalogError(view, err)
-	}
-	s, found, err = c.state(txn, view, slot)
-	if err != nil || !found {
-		return 0, s, catalogError(view, err)
-	}
-	return slot, s, nil
-}
-
 func (c catalog) putServing(txn *lmdbenv.Txn, view string, slot byte) error {
 	return txn.Put(c.db, []byte(viewPrefix+view), []byte{slot}, 0)
 }

@@ -240,7 +240,6 @@ func TestCompareFindsEveryDifference(t *testing.T) {
 		return tx.Put(i.pack())
 	}
 	e := open(t, t.TempDir(), m, items(nil), odd)
-	want := []string{"0 A", "1 [note owner]", "1+ B", "2+ B", "3 A"}
 	var last uint64
 	for i := range 4 {
 		last = m.addItem(t, stocked, item{SKU: fmt.Sprint(i), Owner: "ada", Amount: int64(i)})
@@ -262,7 +261,7 @@ func TestCompareFindsEveryDifference(t *testing.T) {
 			got = append(got, fmt.Sprint(d.Key.Text(), " ", d.Fields))
 		}
 	}
-	want = []string{"0 A", "1 [note owner]", "1+ B", "2+ B", "3 A"}
+	want := []string{"0 A", "1 [note owner]", "1+ B", "2+ B", "3 A"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
