@@ -194,7 +194,7 @@ func (s *served) endDuringLoad(t *testing.T, round, after int, end func()) []ack
 // until the connection breaks.
 func credit(ctx context.Context, url, id string) func(yield func(acknowledged) bool) {
 	return func(yield func(acknowledged) bool) {
-		c, err := client.Dial(ctx, url, client.Options{})
+		c, err := client.Dial(ctx, url, client.Options{NoReconnect: true})
 		if err != nil {
 			return
 		}
