@@ -60,14 +60,19 @@ func (v *view) indexNames() []string {
 // keyColumns are the columns of the rows' own order.
 func (v *view) keyColumns() []Column { return []Column{v.key} }
 
-// openBuild opens the build's databases, and makes those that do not exist.
-func openBuild(txn *lmdbenv.Txn, v *view, slot byte) (*build, error) {
-	b := &build{view: v, slot: slot}
+// openBuild opens the build's databases, and makes those that do not exist;
+// made is whether there were any.
+func openBuild(txn *lmdbenv.Txn, v *view, slot byte) (b *build, made bool, err error) {
+	b = &build{view: v, slot: slot}
 	for i, name := range databases(v.name, slot, v.indexNames()) {
-		db, err := txn.CreateDBI(name)
+		db, err := txn.OpenDBI(name, 0)
+		if lmdbenv.IsNotFound(err) {
+			made = true
+			db, err = txn.CreateDBI(name)
+		}
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, false, err
 		case i == 0:
 			b.rows = db
 		default:
@@ -75,7 +80,7 @@ func openBuild(txn *lmdbenv.Txn, v *view, slot byte) (*build, error) {
 		}
 	}
 	b.overlay = newOverlay(b)
-	return b, nil
+	return b, made, nil
 }
 
 // clear removes every row and index entry. Readers in flight keep theirs.

@@ -103,3 +103,29 @@ func TestDamagedRowsAreNotRead(t *testing.T) {
 	}
 	closeEngine(t, e)
 }
+
+// A database that is gone, whatever made it so, is not an empty one.
+func TestLostDatabaseIsBuiltAgain(t *testing.T) {
+	t.Parallel()
+	for _, index := range []int{0, 1} {
+		m, dir := newMemory(), t.TempDir()
+		e := open(t, dir, m, items(nil))
+		last := m.addItem(t, stocked, item{SKU: "1", Owner: "ada", Amount: 1})
+		agree(t, e, m, last, "items")
+		name := databases("items", e.views["items"][0].main.slot, e.views["items"][0].indexNames())[index]
+		if err := e.Close(); err != nil {
+			t.Fatal(err)
+		}
+		env, err := lmdbenv.Open(dir, lmdbenv.Options{Kind: environmentKind, Format: environmentFormat, MapSize: 1 << 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := env.Update(func(txn *lmdbenv.Txn) error { return removeDatabase(txn, name) }); err != nil {
+			t.Fatal(err)
+		}
+		if err := env.Close(); err != nil {
+			t.Fatal(err)
+		}
+		agree(t, open(t, dir, m, items(nil)), m, last, "items")
+	}
+}

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -141,7 +142,7 @@ func (e *Engine) loadVersion(txn *lmdbenv.Txn, v *view, in []byte) (err error) {
 		return err
 	}
 	for i, slot := range in {
-		b, err := openBuild(txn, v, slot)
+		b, made, err := openBuild(txn, v, slot)
 		if err != nil {
 			return err
 		}
@@ -152,6 +153,11 @@ func (e *Engine) loadVersion(txn *lmdbenv.Txn, v *view, in []byte) (err error) {
 		}
 		if !found {
 			continue
+		}
+		if made {
+			if s, err = e.lost(txn, b, s); err != nil {
+				return err
+			}
 		}
 		if s.status == statusLive {
 			s.at = e.live
@@ -177,6 +183,17 @@ func (e *Engine) loadVersion(txn *lmdbenv.Txn, v *view, in []byte) (err error) {
 	}
 	*e.states[v.main] = state{status: statusBuilding}
 	return e.catalog.create(txn, v.main, *e.states[v.main])
+}
+
+// lost empties a build of which a database is gone, as a damaged name makes it,
+// so that it is built again from the beginning.
+func (e *Engine) lost(txn *lmdbenv.Txn, b *build, was state) (state, error) {
+	e.logger.Warn("view has lost rows or an index, it is built again", "view", b.view.name, "version", b.view.version)
+	now := state{status: statusBuilding}
+	if was.status == statusRebuilding {
+		now.status = statusRebuilding
+	}
+	return now, errors.Join(b.clear(txn), e.catalog.putState(txn, b, now))
 }
 
 // sweep removes databases that belong to no build: those of versions that were
