@@ -130,7 +130,7 @@ func fillJetStream(dir string, events, size int) error {
 	}
 	payload := make([]byte, size+recordRoom)
 	for range events {
-		if _, err := js.PublishAsync(topic, payload); err != nil {
+		if _, err := js.PublishAsync(topic, payload, nats.StallWait(time.Minute)); err != nil {
 			return err
 		}
 	}
@@ -255,11 +255,11 @@ func consumePages(address string, events, size int) (time.Duration, error) {
 			}
 			asked += limit
 		}
-		result, err := expect[*wamp.Result](s)
+		page, err := s.page()
 		if err != nil {
 			return 0, err
 		}
-		n := records(result.Arguments[0].([]byte))
+		n := records(page)
 		if n != limit && got+n < events-limit {
 			return 0, fmt.Errorf("a page has %d records instead of %d", n, limit)
 		}

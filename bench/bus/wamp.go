@@ -1,9 +1,12 @@
 package main
 
 import (
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"slices"
 
 	"github.com/gammazero/nexus/v3/transport/serialize"
 	"github.com/gammazero/nexus/v3/wamp"
@@ -15,8 +18,9 @@ const realm = "verbatim"
 // session is a WAMP client that does as little as possible: what it costs is
 // measured with the server.
 type session struct {
-	conn  *websocket.Conn
-	codec serialize.MessagePackSerializer
+	conn   *websocket.Conn
+	codec  serialize.MessagePackSerializer
+	buffer []byte
 }
 
 func join(address string) (*session, error) {
@@ -86,4 +90,68 @@ func (s *session) skip(buffer []byte) error {
 		}
 	}
 	return nil
+}
+
+// page reads a RESULT and returns its page, which is valid until the next call.
+// Only what is in front of the page is decoded.
+func (s *session) page() ([]byte, error) {
+	_, r, err := s.conn.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	message := s.buffer[:0]
+	for {
+		if len(message) == cap(message) {
+			message = slices.Grow(message, max(64<<10, cap(message)))
+		}
+		n, err := r.Read(message[len(message):cap(message)])
+		message = message[:len(message)+n]
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	s.buffer = message
+	page, ok := pageOf(message)
+	if !ok {
+		return nil, fmt.Errorf("the server sent no page, but %.200q", message)
+	}
+	return page, nil
+}
+
+// pageOf finds the page in [50, request, {}, [page], ...] in MessagePack.
+func pageOf(message []byte) (page []byte, ok bool) {
+	if len(message) < 16 || message[0]&0xf0 != 0x90 || message[1] != 50 {
+		return nil, false
+	}
+	at := 2
+	switch b := message[at]; { // the request
+	case b < 0x80:
+		at++
+	case b >= 0xcc && b <= 0xcf:
+		at += 1 + 1<<(b-0xcc)
+	default:
+		return nil, false
+	}
+	if len(message) < at+7 || message[at] != 0x80 || message[at+1] != 0x91 {
+		return nil, false
+	}
+	at += 2
+	size := 0
+	switch rest := message[at+1:]; message[at] {
+	case 0xc4:
+		size, at = int(rest[0]), at+2
+	case 0xc5:
+		size, at = int(binary.BigEndian.Uint16(rest)), at+3
+	case 0xc6:
+		size, at = int(binary.BigEndian.Uint32(rest)), at+5
+	default:
+		return nil, false
+	}
+	if len(message)-at < size {
+		return nil, false
+	}
+	return message[at : at+size], true
 }
