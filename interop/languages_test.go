@@ -128,6 +128,29 @@ asyncio.run(read(call))
 	}
 }
 
+// What Python builds, Go reads.
+func TestGeneratedPythonWrites(t *testing.T) {
+	t.Parallel()
+	python := installed(t, ".venv", "bin", "python")
+	dir := project(t, "bank_events.py")
+	must(t, os.Rename(filepath.Join(dir, "python", "bank"), filepath.Join(dir, "bank")))
+	write(t, filepath.Join(dir, "main.py"), []byte(`import sys
+import flatbuffers
+from bank.account import Credited
+
+b = flatbuffers.Builder(0)
+memo = b.CreateString("Åse 🦊")
+Credited.CreditedStart(b)
+Credited.CreditedAddAmount(b, -(1 << 40))
+Credited.CreditedAddMemo(b, memo)
+b.Finish(Credited.CreditedEnd(b))
+sys.stdout.buffer.write(bytes(b.Output()))
+`))
+	data, err := output(t, nil, python, filepath.Join(dir, "main.py"))
+	must(t, err)
+	written(t, data)
+}
+
 func TestGeneratedTypeScript(t *testing.T) {
 	t.Parallel()
 	node := program(t, "node")
