@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 
 // commandMetadata is the metadata key under which the first event of a command
 // with an idempotency key names the command, so that a repetition can be told
-// from another command with the same key, for as long as the log exists.
+// from another command with the same key, for as long as the log knows the key.
 const commandMetadata = "es.command"
 
 // fingerprint identifies a command: the first half of the sha-256 over type,
@@ -47,6 +48,10 @@ func (h *Handler[S]) repeated(ctx context.Context, r *request) (Receipt, bool, e
 		return Receipt{}, false, nil
 	}
 	first, found, err := keys.AppendByKey(ctx, r.key)
+	var unknown *event.UnknownError
+	if errors.As(err, &unknown) && unknown.Kind == "procedure" {
+		return Receipt{}, false, nil // a bus before a log that can't tell
+	}
 	if !found || err != nil {
 		return Receipt{}, false, err
 	}

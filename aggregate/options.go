@@ -67,10 +67,13 @@ func (o Options) withDefaults() Options {
 // Option is an option of one command, or of several that are handled together.
 type Option func(*call)
 
-// Key gives the command an idempotency key, unique in the log. Repeating a
-// command with its key returns the first receipt, marked repeated, also after
-// a restart; another command with the same key is an [event.KeyReusedError].
-// A command that was rejected, or decided nothing, leaves no trace of its key.
+// Key gives the command an idempotency key, unique in the log (over a bus, among
+// the keys of its principal). Repeating a command with its key returns the first
+// receipt, marked repeated, also after a restart; another command with the same
+// key is an [event.KeyReusedError]. A command that was rejected, or decided
+// nothing, leaves no trace of its key. A store may forget keys after a time, its
+// Options.KeyRetention; then the command is decided as a new one. A log that is
+// no [event.KeyReader] knows a repetition only if it is decided as before.
 func Key(key string) Option { return func(c *call) { c.key = key } }
 
 // Expect makes the command conditional on the aggregate's version, 0 for one

@@ -29,10 +29,13 @@ type Log interface {
 	Appender
 }
 
-// KeyReader finds an earlier append by its idempotency key. A local store is
-// one; it lets a command handler recognise a repeated command before deciding.
+// KeyReader finds an earlier append by its idempotency key. Local stores and the
+// clients of a bus are; it lets a command handler recognise a repeated command
+// before deciding.
 type KeyReader interface {
-	// AppendByKey returns the receipt of the append with that key.
+	// AppendByKey returns the receipt of the append with that key, marked
+	// repeated. An [*UnknownError] of kind "procedure" says that the log behind
+	// a bus has no such look-up.
 	AppendByKey(ctx context.Context, key string) (Receipt, bool, error)
 }
 

@@ -106,12 +106,17 @@ func testAppendByKey(t *testing.T, b *bench) {
 	if !ok {
 		t.Skip("this log is no KeyReader")
 	}
-	want := b.append(t, event.Append{Stream: "ledger-1", Events: []event.Proposed{Struck(1), Struck(2)}, Key: "k"})
-	got, ok, err := keys.AppendByKey(b.ctx, "k")
-	if err != nil || !ok || got.First != want.First || got.Last != want.Last || got.Version != want.Version {
-		t.Errorf("by key: %+v, %v, %v; want %+v", got, ok, err, want)
+	for key, streams := range map[string][]string{"one stream": {"", ""}, "two streams": {"", "ledger-2"}} {
+		a := event.Append{Stream: "ledger-1", Events: []event.Proposed{Struck(1), Struck(2)}, Key: key}
+		a.Events[0].Stream, a.Events[1].Stream = streams[0], streams[1]
+		want := b.append(t, a)
+		want.Repeated = true
+		if got, ok, err := keys.AppendByKey(b.ctx, key); err != nil || !ok || !reflect.DeepEqual(got, want) {
+			t.Errorf("by the key of %s: %+v, %v, %v; want %+v", key, got, ok, err, want)
+		}
 	}
 	if _, ok, err := keys.AppendByKey(b.ctx, "none"); ok || err != nil {
 		t.Errorf("by a key that was not used: %v, %v", ok, err)
 	}
+	b.nothingNew(t, 4)
 }

@@ -25,15 +25,19 @@ func (b *Bus) append(ctx context.Context, in *invocation) (answer, error) {
 	if err != nil {
 		return answer{}, in.unscoped(err)
 	}
+	return answer{kwargs: receiptFacts(receipt)}, nil
+}
+
+func receiptFacts(receipt event.Receipt) wamp.Dict {
 	ids := make([]string, len(receipt.IDs))
 	for i, id := range receipt.IDs {
 		ids[i] = id.String()
 	}
-	kwargs := wamp.Dict{"first": receipt.First, "last": receipt.Last, "ids": ids, "repeated": receipt.Repeated}
+	facts := wamp.Dict{"first": receipt.First, "last": receipt.Last, "ids": ids, "repeated": receipt.Repeated}
 	if receipt.Version != 0 {
-		kwargs["version"] = receipt.Version
+		facts["version"] = receipt.Version
 	}
-	return answer{kwargs: kwargs}, nil
+	return facts
 }
 
 // append reads the arguments of es.append.

@@ -100,12 +100,14 @@ var metaCalls = map[string]Roles{
 	string(wamp.MetaProcSubMatch):     Reader,
 }
 
-// roleFor is the role that a procedure under es. takes. One that does not exist
-// takes Reader: the answer is that it does not exist.
+// roleFor is the role that a procedure under es. takes; of several, any. One
+// that does not exist takes Reader: the answer is that it does not exist.
 func roleFor(procedure string) Roles {
 	switch {
 	case procedure == "es.append":
 		return Writer
+	case procedure == "es.key":
+		return Writer | Commander
 	case procedure == "es.schema.register":
 		return Admin
 	case strings.HasPrefix(procedure, "es.command."):

@@ -73,6 +73,7 @@ func (b *Bus) procedures() map[string]procedure {
 		"es.head":    b.head,
 		"es.read":    b.read,
 		"es.append":  b.append,
+		"es.key":     b.key,
 		"es.schemas": b.listSchemas,
 		"es.schema":  b.schema,
 

@@ -147,7 +147,7 @@ func TestNotAuthorized(t *testing.T) {
 	for _, procedure := range []wamp.URI{
 		wamp.MetaProcSessionAddTestament, wamp.MetaProcSessionFlushTestaments, wamp.MetaProcSessionKill, wamp.MetaProcSessionKillAll, wamp.MetaProcSessionKillByAuthid,
 		wamp.MetaProcSessionModifyDetails, wamp.MetaProcSessionList, wamp.MetaProcSessionGet, wamp.MetaProcEventHistory, wamp.MetaProcSubListSubscribers,
-		"es.append", "es.schema.register", "es.command.account.open", "other.procedure",
+		"es.append", "es.key", "es.schema.register", "es.command.account.open", "other.procedure",
 	} {
 		refused("call "+string(procedure), &wamp.Call{Request: next(), Options: wamp.Dict{}, Procedure: procedure, Arguments: wamp.List{"es.event.x", []any{"forged"}, map[string]any{}}}, wamp.ErrNotAuthorized)
 	}

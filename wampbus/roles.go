@@ -27,7 +27,7 @@ var roleNames = []struct {
 	name string
 }{{Reader, "reader"}, {Writer, "writer"}, {Commander, "commander"}, {Admin, "admin"}}
 
-// Has reports whether the roles allow what role allows.
+// Has reports whether the roles allow what role allows, or any one of several.
 func (r Roles) Has(role Roles) bool {
 	if role == Reader {
 		return r != 0

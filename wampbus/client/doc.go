@@ -1,8 +1,8 @@
 // Package client is the Go client of a bus: a log, its commands and its views
 // over WAMP, protocol 1 (docs/PROTOCOL.md), without cgo.
 //
-// A [Client] is an [event.Log], so that aggregates and projections run on a
-// remote log as they do on a local one. [Client.Subscribe] is lossless and the
+// A [Client] is an [event.Log] and an [event.KeyReader], so that aggregates and
+// projections run on a remote log as they do on a local one. [Client.Subscribe] is lossless and the
 // fastest way to follow the whole log; event.Subscribe works too.
 // [Client.SubscribeTopic] is only a hint: whoever sees that Previous is not the
 // last position it has reads the difference.
@@ -16,6 +16,4 @@
 //
 // Whatever arrives is verified before it is handed out: structure and checksum
 // of every record, and with Options.Schemas its data. Rows of views are not.
-//
-// A client is no [event.KeyReader]: protocol 1 has no look-up by key.
 package client

@@ -42,7 +42,7 @@ func (c *Client) Append(ctx context.Context, a event.Append) (event.Receipt, err
 	if err != nil {
 		return event.Receipt{}, ownCondition(a.Conditions, err)
 	}
-	return receipt(r)
+	return receipt("es.append", r)
 }
 
 // onceFor is the effect of a call that may have a key.
@@ -120,8 +120,8 @@ func ownCondition(conditions []event.Condition, err error) error {
 	return err
 }
 
-func receipt(r *wamp.Result) (event.Receipt, error) {
-	a := answer{procedure: "es.append", result: r}
+func receipt(procedure string, r *wamp.Result) (event.Receipt, error) {
+	a := answer{procedure: procedure, result: r}
 	receipt := event.Receipt{First: a.number("first"), Last: a.number("last"), Repeated: a.flag("repeated")}
 	if r.ArgumentsKw["version"] != nil {
 		receipt.Version = a.number("version")
@@ -130,7 +130,7 @@ func receipt(r *wamp.Result) (event.Receipt, error) {
 	for _, v := range ids {
 		id, err := asID(v)
 		if err != nil {
-			return receipt, fmt.Errorf("es.append answered an id that is none: %w", err)
+			return receipt, fmt.Errorf("%s answered an id that is none: %w", procedure, err)
 		}
 		receipt.IDs = append(receipt.IDs, id)
 	}
