@@ -53,6 +53,11 @@ type Append struct {
 	// Key is the idempotency key: a second append with the same key and the
 	// same content returns the first one's receipt and appends nothing.
 	Key string
+	// Store is the log that the append was decided on, zero if any will do.
+	// Versions and positions mean nothing in another one, such as a backup that
+	// was restored: it answers [*StoreChangedError], before it looks at key and
+	// conditions.
+	Store ID
 }
 
 // Receipt says where an append's events are.
@@ -67,6 +72,15 @@ type Receipt struct {
 	// Repeated is true when the key was used before, and this is the receipt
 	// of that first append.
 	Repeated bool
+}
+
+// For reports that the append was decided on another log than that with the id
+// store, as a [*StoreChangedError].
+func (a *Append) For(store ID) error {
+	if a.Store.IsZero() || a.Store == store {
+		return nil
+	}
+	return &StoreChangedError{Store: store}
 }
 
 // StreamOf returns the stream that event i is appended to.

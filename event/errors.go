@@ -99,7 +99,8 @@ func (e *BehindError) Error() string {
 	return fmt.Sprintf("behind: at position %d: %s", e.Position, e.Message)
 }
 
-// StoreChangedError says that positions of another store were handed in.
+// StoreChangedError says that positions of another store were handed in, or
+// what was decided on it. Nothing was stored.
 type StoreChangedError struct {
 	// Store is the one that answers.
 	Store ID

@@ -14,9 +14,9 @@ import (
 // Data is verified against its schema, and the tags that the schema declares
 // are added. Everything is checked before anything is written: the errors of
 // [event.Append.Validate], [*event.UnknownError], [*event.InvalidDataError],
-// [*event.TooLargeError], [*event.ConflictError], [*event.KeyReusedError], and
-// ctx's own mean that nothing was stored. An [*event.UnavailableError] says so
-// itself: it is [event.ErrOutcomeUnknown] after a failed sync, and when ctx ends
+// [*event.TooLargeError], [*event.StoreChangedError], [*event.ConflictError],
+// [*event.KeyReusedError], and ctx's own mean that nothing was stored. An
+// [*event.UnavailableError] says so itself: it is [event.ErrOutcomeUnknown] after a failed sync, and when ctx ends
 // after the append was handed to the disk.
 //
 // The append may be reused by the caller when Append returns.
@@ -26,6 +26,9 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 	}
 	if s.watcher != nil {
 		return event.Receipt{}, errReadOnly()
+	}
+	if err := a.For(s.log.store); err != nil {
+		return event.Receipt{}, err
 	}
 	p, err := commit.Propose(s.Schemas(), &a, s.limits)
 	if err != nil {

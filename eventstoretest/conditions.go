@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/oklog/ulid/v2"
+
 	"github.com/verbatim-es/verbatim/event"
 )
 
@@ -114,4 +116,29 @@ func testAllOrNothing(t *testing.T, b *bench) {
 		t.Errorf("the same again: %v", err)
 	}
 	b.nothingNew(t, 3)
+}
+
+// An append that was decided on another store is not looked at.
+func testStoreCondition(t *testing.T, b *bench) {
+	a := event.Append{Stream: "ledger-1", Events: []event.Proposed{Struck(1)}, Key: "k"}
+	b.append(t, a)
+	own, other := b.head(t).Store, ulid.Make()
+	for name, change := range map[string]func(*event.Append){
+		"conditions that hold":   func(a *event.Append) { a.Conditions = []event.Condition{event.StreamAt{Stream: "ledger-1", Version: 1}} },
+		"conditions that do not": func(a *event.Append) { a.Conditions = []event.Condition{event.StreamAbsent{Stream: "ledger-1"}} },
+		"a key that was used":    func(a *event.Append) { a.Key = "k" },
+		"an unknown type":        func(a *event.Append) { a.Events[0].Type = "no.Such" },
+	} {
+		a := event.Append{Stream: "ledger-1", Events: []event.Proposed{Struck(2)}, Store: other}
+		change(&a)
+		var changed *event.StoreChangedError
+		if _, err := b.log.Append(b.ctx, a); !errors.As(err, &changed) || changed.Store != own {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b.nothingNew(t, 1)
+	a = event.Append{Stream: "ledger-1", Events: []event.Proposed{Struck(2)}, Store: own}
+	a.Conditions = []event.Condition{event.StreamAt{Stream: "ledger-1", Version: 1}}
+	b.append(t, a)
+	b.nothingNew(t, 2)
 }

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) event.Log) {
 		{"Conditions/Streams", testStreamConditions},
 		{"Conditions/NoneMatch", testNoneMatch},
 		{"Conditions/AllOrNothing", testAllOrNothing},
+		{"Conditions/Store", testStoreCondition},
 		{"Keys/Repeated", testKeyRepeated},
 		{"Keys/Reused", testKeyReused},
 		{"Keys/BeforeConditions", testKeyBeforeConditions},

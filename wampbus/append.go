@@ -42,7 +42,7 @@ func receiptFacts(receipt event.Receipt) wamp.Dict {
 
 // append reads the arguments of es.append.
 func (in *invocation) append() (event.Append, error) {
-	a := event.Append{Stream: in.text("stream"), Key: in.text("key")}
+	a := event.Append{Stream: in.text("stream"), Key: in.text("key"), Store: in.id("store")}
 	for i := range in.list {
 		p, err := proposed(i, in.list[i])
 		if err != nil {

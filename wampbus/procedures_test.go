@@ -313,6 +313,9 @@ func TestErrors(t *testing.T) {
 		"behind":              {"es.view.balances.list", nil, wamp.Dict{"at_least": 1000, "wait_ms": 1}, "es.error.behind", wamp.Dict{"position": anything, "message": anything}},
 		"store changed":       {"es.read", nil, wamp.Dict{"store": event.ID{1}.String()}, "es.error.store_changed", wamp.Dict{"store": h.store.StoreID().String()}},
 
+		"append store changed": {"es.append", event1(), wamp.Dict{"stream": "account-1", "expect": 7, "store": event.ID{1}.String()}, "es.error.store_changed", wamp.Dict{"store": h.store.StoreID().String()}},
+		"append store zero":    {"es.append", event1(), wamp.Dict{"stream": "account-1", "store": event.ID{}.String()}, "wamp.error.invalid_argument", argument("store")},
+
 		"store zero":    {"es.read", nil, wamp.Dict{"store": event.ID{}.String()}, "es.error.store_changed", wamp.Dict{"store": h.store.StoreID().String()}},
 		"after_id zero": {"es.read", nil, wamp.Dict{"after_id": event.ID{}.String()}, "wamp.error.invalid_argument", argument("after_id")},
 		"since zero":    {"es.read", nil, wamp.Dict{"since": "0001-01-01T00:00:00Z"}, "wamp.error.invalid_argument", argument("since")},

@@ -77,6 +77,9 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 	if err := ctx.Err(); err != nil {
 		return event.Receipt{}, err
 	}
+	if err := a.For(s.id); err != nil {
+		return event.Receipt{}, err
+	}
 	p, err := commit.Propose(s.Schemas(), &a, limits)
 	if err != nil {
 		return event.Receipt{}, err

@@ -31,6 +31,7 @@ func (c *Client) Append(ctx context.Context, a event.Append) (event.Receipt, err
 	kwargs := wamp.Dict{}
 	put(kwargs, "stream", a.Stream)
 	put(kwargs, "key", a.Key)
+	putID(kwargs, "store", a.Store)
 	if len(a.Conditions) > 0 {
 		conditions := make([]any, len(a.Conditions))
 		for i, condition := range a.Conditions {
