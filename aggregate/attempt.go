@@ -32,6 +32,7 @@ type attempt[S any] struct {
 	others           []*Decision[S] // in the order they were asked for
 	events           []event.Proposed
 	conditions       []event.Condition // what was looked at has not changed
+	store            event.ID          // the log that all of it was read from
 	head             uint64            // the newest head seen while loading
 
 	fewEvents     [1]event.Proposed
@@ -71,6 +72,9 @@ func (a *attempt[S]) load(d *Decision[S], of slotted) error {
 	if err != nil {
 		return err
 	}
+	if err := a.readFrom(base.store); err != nil {
+		return err
+	}
 	d.attempt, d.slotted, d.base, d.version = a, of, base, base.version
 	if d.state = base.state; seeded != bugSharedState {
 		d.state = a.handler.def.clone(&base.state)
@@ -78,6 +82,16 @@ func (a *attempt[S]) load(d *Decision[S], of slotted) error {
 	a.conditions = append(a.conditions, event.StreamAt{Stream: d.stream, Version: base.version})
 	a.unchecked = a.unchecked || !checked
 	a.head = max(a.head, base.head)
+	return nil
+}
+
+// readFrom notes which log something was read from. What was read from two, one
+// of which has taken the other's place, can't be conditions of one append.
+func (a *attempt[S]) readFrom(store event.ID) error {
+	if !a.store.IsZero() && store != a.store {
+		return &event.StoreChangedError{Store: store}
+	}
+	a.store = store
 	return nil
 }
 
@@ -127,7 +141,7 @@ func (a *attempt[S]) advance() {
 }
 
 // append stores what was decided, on the condition that every aggregate that was
-// looked at is still where it was.
+// looked at is still where it was, in the log where it was.
 func (a *attempt[S]) append() (Receipt, error) {
 	a.mark(a.events)
 	if a.key != "" {
@@ -138,6 +152,7 @@ func (a *attempt[S]) append() (Receipt, error) {
 		Events:     a.events,
 		Conditions: a.conditions,
 		Key:        a.key,
+		Store:      a.store,
 	})
 	if err != nil {
 		return Receipt{}, err

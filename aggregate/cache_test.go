@@ -262,3 +262,65 @@ func TestAnotherStoreEmptiesTheCache(t *testing.T) {
 		t.Errorf("stats %+v", s)
 	}
 }
+
+// A backup is restored and goes on differently: versions and positions are what
+// they were, and say nothing. Nothing that was read before is decided on.
+func TestRestoredLogIsReadAnew(t *testing.T) {
+	t.Parallel()
+	log := &swapped{newLog(t)}
+	accounts, ctx := newBank(log), t.Context()
+	must(t)(accounts.Open(ctx, "1", "ada"))
+	must(t)(accounts.Credit(ctx, "1", account.CreditFields{Amount: 10}))
+	restored := newLog(t)
+	must(t)(newBank(restored).Open(ctx, "1", "ada"))
+	must(t)(newBank(restored).Credit(ctx, "1", account.CreditFields{Amount: 1}))
+	log.Log = restored
+	_, err := accounts.Debit(ctx, "1", account.DebitFields{Amount: 10})
+	wantRejected(t, err, "insufficient_funds")
+	if r := must(t)(accounts.Debit(ctx, "1", account.DebitFields{Amount: 1})); r.Version != 3 {
+		t.Errorf("receipt %+v", r)
+	}
+}
+
+// The same between a query and its append.
+func TestQueriesAreOfOneLog(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	past := func(student string) *memstore.Store {
+		log := newCampus(t)
+		courses := newCourses(log, aggregate.Options{})
+		for id := range 3 {
+			must(t)(courses.Schedule(ctx, fmt.Sprint(id), "Go", course.ScheduleFields{Seats: 9}))
+		}
+		must(t)(courses.Enrol(ctx, "0", student))
+		must(t)(courses.Enrol(ctx, "1", student))
+		return log
+	}
+	log, restored := &swapped{past("bob")}, past("ada")
+	meddling := &meddler{Log: log, before: func() { log.Log = restored }}
+	_, err := newCourses(meddling, aggregate.Options{}).Enrol(ctx, "2", "ada")
+	wantRejected(t, err, "too_many_courses")
+	wantHead(t, restored, 5)
+}
+
+// A log that is another one again and again is given up.
+func TestLogsThatKeepChanging(t *testing.T) {
+	t.Parallel()
+	log := &neverTheSame{Log: newLog(t)}
+	if _, err := newBank(log).Open(t.Context(), "1", "ada"); !errors.As(err, new(*event.StoreChangedError)) {
+		t.Errorf("got %v", err)
+	}
+	if log.appends != 2 {
+		t.Errorf("%d appends, want 2", log.appends)
+	}
+}
+
+type neverTheSame struct {
+	event.Log
+	appends int
+}
+
+func (l *neverTheSame) Append(context.Context, event.Append) (event.Receipt, error) {
+	l.appends++
+	return event.Receipt{}, &event.StoreChangedError{Store: event.ID{byte(l.appends)}}
+}

@@ -159,21 +159,30 @@ func (h *Handler[S]) accept(ctx context.Context, id string, r *request, opts []O
 
 // settle attempts until there is an answer. What the cache has is good enough
 // for events, since their append is conditional, but not to say no: an answer
-// without events is given only on states that were read for it.
+// without events is given only on states that were read for it. After a
+// conflict, too, states are read, and an expected version is compared with what
+// was found. When the log has become another one, everything is read once more.
 func (h *Handler[S]) settle(ctx context.Context, r *request) (Receipt, error) {
-	fresh := false
+	fresh, moved := false, false
 	for attempts := 1; ; {
 		a := &attempt[S]{ctx: ctx, handler: h, request: r, fresh: fresh}
 		err := h.guard(ctx, a)
 		if wasAbandoned(err) {
 			return Receipt{}, err // and a is the decider's
 		}
+		decided := err == nil && len(a.events) > 0
+		var receipt Receipt
+		if decided {
+			receipt, err = a.append()
+		}
 		switch {
-		case err == nil && len(a.events) > 0:
-			var receipt Receipt
-			if receipt, err = a.append(); !errors.Is(err, event.ErrConflict) {
-				return receipt, err
-			}
+		case anotherStore(err) && !moved:
+			h.slots.clear()
+			fresh, moved = true, true
+			continue
+		case decided && !errors.Is(err, event.ErrConflict):
+			return receipt, err
+		case decided:
 			h.stats.conflicts.Add(1)
 		case a.unchecked && seeded != bugStaleCache: // decide again
 		case err != nil:
@@ -188,4 +197,10 @@ func (h *Handler[S]) settle(ctx context.Context, r *request) (Receipt, error) {
 		}
 		fresh = true
 	}
+}
+
+// anotherStore reports whether nothing was stored because the log is not the one
+// that something was read from.
+func anotherStore(err error) bool {
+	return err != nil && errors.As(err, new(*event.StoreChangedError)) && !errors.Is(err, event.ErrOutcomeUnknown)
 }

@@ -80,9 +80,10 @@ func (a *attempt[S]) page(query event.Query, after uint64, limit int) (event.Pag
 	if len(query) == 0 {
 		return event.Page{}, errors.New("a query needs at least one item: one without types and tags matches every event")
 	}
-	page, err := a.handler.log.ReadPage(a.ctx, event.Selection{Query: query, After: after, Limit: limit}, event.PageOptions{MaxBytes: readBytes})
-	if err == nil {
-		a.head = max(a.head, page.Head)
+	page, err := a.handler.log.ReadPage(a.ctx, event.Selection{Query: query, After: after, Limit: limit}, event.PageOptions{MaxBytes: readBytes, Store: a.store})
+	if err != nil {
+		return event.Page{}, err
 	}
-	return page, err
+	a.head = max(a.head, page.Head)
+	return page, a.readFrom(page.Store)
 }
