@@ -81,5 +81,20 @@ func (h *Handler[S]) receiptOf(ctx context.Context, stream string, first event.R
 			r.Version = e.Version()
 		}
 	}
-	return r, fingerprint, nil
+	if r.Version == 0 {
+		r.Version, err = h.versionBefore(ctx, stream, first.First)
+	}
+	return r, fingerprint, err
+}
+
+// versionBefore is the version that a stream had before a position: that of an
+// aggregate whose command emitted events for others alone.
+func (h *Handler[S]) versionBefore(ctx context.Context, stream string, position uint64) (version uint64, err error) {
+	for e, err := range event.Read(ctx, h.log, event.Selection{Stream: stream, After: position, Backward: true, Limit: 1}) {
+		if err != nil {
+			return 0, err
+		}
+		version = e.Version()
+	}
+	return version, nil
 }
