@@ -191,7 +191,7 @@ func (h *Handler[S]) settle(ctx context.Context, r *request) (Receipt, error) {
 			return Receipt{Position: a.head, Version: a.own.base.version}, nil
 		}
 		if !a.unchecked {
-			if attempts++; r.expects || attempts > h.opts.MaxAttempts {
+			if attempts++; attempts > h.opts.MaxAttempts {
 				return Receipt{}, err
 			}
 		}

@@ -165,6 +165,23 @@ func TestExpectedVersionIsNotRetried(t *testing.T) {
 	wantBalance(t, accounts, "1", 1)
 }
 
+// Only the aggregate's own version was asked for: when another one has changed,
+// the command is decided again.
+func TestExpectMindsTheOwnVersionOnly(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	accounts, ctx := newBank(log), t.Context()
+	must(t)(accounts.Open(ctx, "1", "ada"))
+	must(t)(accounts.Open(ctx, "2", "bob"))
+	must(t)(accounts.Credit(ctx, "1", account.CreditFields{Amount: 10}))
+	meddling := &meddler{Log: log, before: func() { must(t)(accounts.Credit(ctx, "2", account.CreditFields{Amount: 1})) }}
+	r := must(t)(newBank(meddling).Transfer(ctx, "1", "2", account.TransferFields{Amount: 4}, aggregate.Expect(2)))
+	if r.Version != 3 {
+		t.Errorf("receipt %+v", r)
+	}
+	wantBalance(t, accounts, "2", 5)
+}
+
 func TestRepeatedKey(t *testing.T) {
 	t.Parallel()
 	log := newLog(t)
@@ -262,6 +279,51 @@ func TestRepeatedReceiptWithoutKeyReader(t *testing.T) {
 	again := credit()
 	if !again.Repeated || again.Position != first.Position || again.Version != first.Version || again.Count != 1 {
 		t.Errorf("got %+v, want a repetition of %+v", again, first)
+	}
+}
+
+// patron is a teller who pays for others.
+type patron struct{ bank.Teller }
+
+func (patron) DecideTransfer(_ *account.Account, c account.Transfer, out *account.Decision) error {
+	_, other, err := out.Other(c.To())
+	if err != nil {
+		return err
+	}
+	return other.Received(out.ID(), account.ReceivedFields{Amount: c.Amount()})
+}
+
+// The version in a repeated receipt is the first one's, also when the command
+// left its own aggregate as it was.
+func TestRepeatedReceiptOfACommandForOthers(t *testing.T) {
+	t.Parallel()
+	for name, around := range map[string]func(*memstore.Store) event.Log{
+		"by key":    func(log *memstore.Store) event.Log { return log },
+		"by append": func(log *memstore.Store) event.Log { return struct{ event.Log }{log} },
+	} {
+		log, ctx := newLog(t), t.Context()
+		accounts := account.NewHandler(around(log), patron{}, aggregate.Options{})
+		must(t)(accounts.Open(ctx, "2", "bob"))
+		for version, id := range []string{"new", "1"} {
+			if version > 0 {
+				must(t)(accounts.Open(ctx, id, "ada"))
+			}
+			give := func() aggregate.Receipt {
+				return must(t)(accounts.Transfer(ctx, id, "2", account.TransferFields{Amount: 1}, aggregate.Key(id)))
+			}
+			first := give()
+			if first.Version != uint64(version) || first.Repeated {
+				t.Errorf("%s, %s: receipt %+v", name, id, first)
+			}
+			must(t)(accounts.Open(ctx, "later "+id, "cyd"))
+			if version > 0 {
+				must(t)(accounts.Credit(ctx, id, account.CreditFields{Amount: 1}))
+			}
+			again := give()
+			if first.Repeated = true; again != first {
+				t.Errorf("%s, %s: again %+v, want %+v", name, id, again, first)
+			}
+		}
 	}
 }
 
