@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -53,31 +54,49 @@ func (h *Handler[S]) guard(ctx context.Context, t task) error {
 	if h.stats.abandoned.Load() >= int64(h.opts.MaxAbandoned) {
 		return &event.UnavailableError{Message: fmt.Sprintf("%d deciders of %q were left behind and have not returned: find out why they don't, and restart", h.opts.MaxAbandoned, h.def.Category)}
 	}
-	r := &running{task: t, abandoned: &h.stats.abandoned, done: make(chan error, 1)}
-	go r.run()
+	r := idle.Get().(*running)
+	r.task, r.abandoned = t, &h.stats.abandoned
+	go r.start()
 	select {
 	case err := <-r.done:
+		r.release()
 		return err
 	case <-ctx.Done():
 		return r.leave(ctx.Err())
 	}
 }
 
-// running is a task on a goroutine of its own.
+// running is a task on a goroutine of its own. It is used again for another one,
+// unless it was left behind.
 type running struct {
 	task      task
 	abandoned *atomic.Int64 // how many tasks run on that were left
 	over      atomic.Bool   // it has ended, or was left: whichever came first
 	done      chan error
+	start     func() // run, which allocates only once so
+}
+
+// idle has what is running nothing.
+var idle = sync.Pool{New: func() any {
+	r := &running{done: make(chan error, 1)}
+	r.start = r.run
+	return r
+}}
+
+func (r *running) release() {
+	r.task, r.abandoned = nil, nil
+	r.over.Store(false)
+	idle.Put(r)
 }
 
 func (r *running) run() {
 	err := errEnded
 	defer func() {
-		r.done <- err
 		if !r.over.CompareAndSwap(false, true) {
 			r.abandoned.Add(-1)
+			return
 		}
+		r.done <- err // whoever takes it may use r again
 	}()
 	err = protect(r.task)
 }
@@ -89,7 +108,9 @@ func (r *running) leave(cause error) error {
 		return &abandonedError{cause}
 	}
 	r.abandoned.Add(-1)
-	return <-r.done
+	err := <-r.done
+	r.release()
+	return err
 }
 
 func protect(t task) (err error) {

@@ -26,9 +26,10 @@ type Store struct {
 	registry *registry.Registry
 
 	mu     sync.Mutex
-	events []event.Event // position 1 first
-	keys   map[string]*commit.Earlier
-	grown  chan struct{} // closed, and replaced, by every append
+	events   []event.Event     // position 1 first
+	versions map[string]uint64 // of the streams
+	keys     map[string]*commit.Earlier
+	grown    chan struct{} // closed, and replaced, by every append
 }
 
 var (
@@ -48,7 +49,10 @@ func New(schemas ...schema.Sources) (*Store, error) {
 	if err := r.Register(slices.Concat(schemas...)...); err != nil {
 		return nil, err
 	}
-	return &Store{id: ulid.Make(), registry: r, keys: make(map[string]*commit.Earlier), grown: make(chan struct{})}, nil
+	return &Store{
+		id: ulid.Make(), registry: r,
+		versions: make(map[string]uint64), keys: make(map[string]*commit.Earlier), grown: make(chan struct{}),
+	}, nil
 }
 
 // Register takes a schema as a local store does whose Compatibility is
@@ -89,6 +93,9 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 	batch := commit.Decide(state{s}, []*commit.Proposal{p}, time.Now(), commit.RandomEntropy)
 	if len(batch.Events) > 0 {
 		s.events = append(s.events, batch.Events...)
+		for _, e := range batch.Events {
+			s.versions[e.Stream()] = e.Version()
+		}
 		if p.Key != "" {
 			s.keys[p.Key] = commit.EarlierOf(batch.Events)
 		}
@@ -218,12 +225,8 @@ func (s state) Head() (uint64, event.ID) {
 func (s state) Base() uint64 { return 0 }
 
 func (s state) Version(stream string) (uint64, bool) {
-	for i := len(s.events) - 1; i >= 0; i-- {
-		if s.events[i].Stream() == stream {
-			return s.events[i].Version(), true
-		}
-	}
-	return 0, false
+	version, ok := s.versions[stream]
+	return version, ok
 }
 
 func (s state) Match(q event.Query, after uint64) uint64 {
