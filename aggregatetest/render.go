@@ -1,6 +1,8 @@
 package aggregatetest
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,25 +28,26 @@ func newRenderer(set *schema.Set, category string) *renderer {
 	return r
 }
 
-// rendering is a list of events: as it is compared, and as it is shown, where
-// what is long is cut.
+// rendering is a state, or a list of events: whole, as it is compared, and as it
+// is shown, where what is long is cut.
 type rendering struct{ exact, shown string }
 
-func (r *rendering) add(exact, shown string) {
-	r.exact += exact + "\n"
-	r.shown += shown
+func (r *rendering) add(other rendering) {
+	r.exact += other.exact
+	r.shown += other.shown
 }
 
-func (r *renderer) event(stream, typ string, fingerprint uint64, data []byte) (exact, shown string) {
+func (r *renderer) event(stream, typ string, fingerprint uint64, data []byte) rendering {
 	table, err := r.tables.Table(typ, fingerprint)
-	if err != nil {
-		return fmt.Sprintf("%s %s %x", stream, typ, data), fmt.Sprintf("%s  %s: %v\n", stream, typ, err)
+	var text string
+	if err == nil {
+		text, err = whole(table, data)
 	}
-	text, err := table.AppendJSON(nil, data)
 	if err != nil {
-		return fmt.Sprintf("%s %s %x", stream, typ, data), fmt.Sprintf("%s  %s: %v\n", stream, typ, err)
+		return rendering{fmt.Sprintf("%s  %s\n  %x\n", stream, typ, data), fmt.Sprintf("%s  %s: %v\n", stream, typ, err)}
 	}
-	return stream + " " + typ + " " + string(text), stream + "  " + typ + "\n" + r.tree(table, data)
+	title := stream + "  " + typ + "\n"
+	return rendering{title + text, title + r.tree(table, data)}
 }
 
 func (r *renderer) command(c aggregate.Command) string {
@@ -55,12 +58,32 @@ func (r *renderer) command(c aggregate.Command) string {
 	return c.Type + "\n" + r.tree(table, c.Data)
 }
 
-func (r *renderer) state(packed []byte) string {
+func (r *renderer) state(packed []byte) rendering {
 	table, err := r.tables.Table(r.typ, 0)
-	if err != nil {
-		return fmt.Sprintf("%x\n", packed)
+	var text string
+	if err == nil {
+		text, err = whole(table, packed)
 	}
-	return r.tree(table, packed)
+	if err != nil {
+		return plain(fmt.Sprintf("%x", packed))
+	}
+	return rendering{text, r.tree(table, packed)}
+}
+
+// plain is what no schema shows.
+func plain(text string) rendering { return rendering{text + "\n", text + "\n"} }
+
+// whole is all of the data, as JSON with a line for every value.
+func whole(table *dynamic.Table, data []byte) (string, error) {
+	text, err := table.AppendJSON(nil, data)
+	if err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, text, "  ", "  "); err != nil {
+		return "", err
+	}
+	return "  " + b.String() + "\n", nil
 }
 
 // tree is the data's fields, a line each, indented.

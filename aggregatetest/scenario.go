@@ -3,7 +3,9 @@ package aggregatetest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -60,11 +62,14 @@ func (s *Scenario[S]) watched() aggregate.Definition[S] {
 	for command, decide := range s.def.Commands {
 		def.Commands[command] = func(state *S, data []byte, out *aggregate.Decision[S]) error {
 			s.t.Helper()
-			before := def.Pack(state)
+			was := *state
+			if def.Copy != nil {
+				was = def.Copy(state)
+			}
 			err := decide(state, data, out)
-			if after := def.Pack(state); !bytes.Equal(before, after) {
+			if before, after := s.states(&was, state); before.exact != after.exact {
 				s.t.Errorf("deciding %s changed the state, which only Evolve methods may do (- before, + after):\n%s",
-					command, diff(s.show.state(before), s.show.state(after)))
+					command, difference(before, after))
 			}
 			return err
 		}
@@ -116,7 +121,7 @@ func (o *Outcome[S]) Then(events ...event.Proposed) *Outcome[S] {
 	}
 	want, got := o.expected(events), o.stored()
 	if want.exact != got.exact {
-		o.t.Errorf("%sthe events differ (- want, + got):\n%s", o.asked, diff(want.shown, got.shown))
+		o.t.Errorf("%sthe events differ (- want, + got):\n%s", o.asked, difference(want, got))
 	}
 	return o
 }
@@ -145,22 +150,49 @@ func (o *Outcome[S]) State(want S) *Outcome[S] {
 		o.t.Errorf("%sthe state: %v", o.asked, err)
 		return o
 	}
-	w, g := o.states(&want, got)
-	if w != g {
-		o.t.Errorf("%sthe state differs (- want, + got):\n%s", o.asked, diff(w, g))
+	if w, g := o.states(&want, got); w.exact != g.exact {
+		o.t.Errorf("%sthe state differs (- want, + got):\n%s", o.asked, difference(w, g))
 	}
 	return o
 }
 
-func (o *Outcome[S]) states(want, got *S) (w, g string) {
-	if o.def.Pack == nil {
-		return fmt.Sprintf("%+v\n", *want), fmt.Sprintf("%+v\n", *got)
+// states renders two states to be compared; equal ones may be rendered as
+// nothing. Where one can't be packed, both are shown as Go does.
+func (s *Scenario[S]) states(a, b *S) (first, second rendering) {
+	packedA, errA := s.pack(a)
+	packedB, errB := s.pack(b)
+	packed := errA == nil && errB == nil
+	switch {
+	case packed && bytes.Equal(packedA, packedB), !packed && reflect.DeepEqual(a, b):
+		return rendering{}, rendering{}
+	case packed:
+		return s.show.state(packedA), s.show.state(packedB)
 	}
-	pw, pg := o.def.Pack(want), o.def.Pack(got)
-	if bytes.Equal(pw, pg) {
-		return "", ""
+	return asGo(a, errA), asGo(b, errB)
+}
+
+var errNoPack = errors.New("the definition has no Pack")
+
+// pack is the definition's, but for a state that can't be packed: one without a
+// union that its schema requires.
+func (s *Scenario[S]) pack(state *S) (data []byte, err error) {
+	if s.def.Pack == nil {
+		return nil, errNoPack
 	}
-	return o.show.state(pw), o.show.state(pg)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("it can't be packed: %v", p)
+		}
+	}()
+	return s.def.Pack(state), nil
+}
+
+func asGo[S any](state *S, err error) rendering {
+	text := fmt.Sprintf("%+v", *state)
+	if err != nil && !errors.Is(err, errNoPack) {
+		text += "\n" + err.Error()
+	}
+	return plain(text)
 }
 
 func (o *Outcome[S]) expected(events []event.Proposed) (r rendering) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -13,6 +14,8 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/examples/bank"
 	"github.com/verbatim-es/verbatim/examples/bank/account"
+	campus "github.com/verbatim-es/verbatim/examples/course"
+	"github.com/verbatim-es/verbatim/examples/course/course"
 )
 
 var update = flag.Bool("update", false, "write the golden files instead of comparing them")
@@ -73,6 +76,38 @@ func (w wrong) DecideDebit(s *account.Account, _ account.Debit, _ *account.Decis
 
 func (wrong) DecideClose(*account.Account, account.Close, *account.Decision) error { panic("fire") }
 
+// students are so many names.
+func students(n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("s%d", i)
+	}
+	return names
+}
+
+// picky defines accounts whose states can't be packed before they are open.
+func picky() aggregate.Definition[account.Account] {
+	def := account.Define(bank.Teller{})
+	pack := def.Pack
+	def.Pack = func(s *account.Account) []byte {
+		if s.Owner == "" {
+			panic("the owner is required")
+		}
+		return pack(s)
+	}
+	return def
+}
+
+// A state that can't be packed is no fault of the decider's.
+func TestStatesThatCantBePacked(t *testing.T) {
+	t.Parallel()
+	aggregatetest.Given(t, picky()).
+		When(debit(5)).Rejected("not_open").
+		State(account.Account{}).
+		When(account.OpenCommand("ada")).
+		State(account.Account{Owner: "ada"})
+}
+
 // Every way to fail, as a test would print it.
 func TestFailures(t *testing.T) {
 	t.Parallel()
@@ -91,6 +126,23 @@ func TestFailures(t *testing.T) {
 		"another_rejection": func(t testing.TB) { given(t).When(credit(0)).Rejected("not_open") },
 		"another_state": func(t testing.TB) {
 			given(t).When(credit(5)).State(account.Account{Owner: "bob", Balance: 15})
+		},
+		"long_memo": func(t testing.TB) { // equal as far as it is shown
+			memo := strings.Repeat("a", 2000)
+			given(t).When(account.CreditCommand(account.CreditFields{Amount: 5, Memo: memo + "b"})).
+				Then(account.NewCredited(account.CreditedFields{Amount: 5, Memo: memo + "c"}))
+		},
+		"long_list": func(t testing.TB) {
+			past := []event.Proposed{course.NewScheduled("Go", course.ScheduledFields{Seats: 200})}
+			for _, student := range students(100) {
+				past = append(past, course.NewEnrolled(student))
+			}
+			aggregatetest.Given(t, course.Define(campus.Registrar{}), past...).
+				When(course.WithdrawCommand("s0")).
+				State(course.Course{Title: "Go", Seats: 200, Students: append(students(100)[1:98], "eve", "s99")})
+		},
+		"unpackable": func(t testing.TB) {
+			aggregatetest.Given(t, picky()).When(debit(5)).Rejected("not_open").State(account.Account{Owner: "ada"})
 		},
 		"state_changed": func(t testing.TB) { given(t).When(debit(5)).Rejected("insufficient_funds") },
 		"panic":         func(t testing.TB) { given(t).When(account.CloseCommand()).Then(account.NewClosed()) },
