@@ -79,7 +79,7 @@ type Stats struct {
 	// left out because too much was waiting or writing failed, Pruned those that
 	// made room, Damaged those that were found not to be what was written.
 	Written, Dropped, Pruned, Damaged uint64
-	// Err is the last error of writing, nil when there was none.
+	// Err is what the last writing failed with, nil when it did not.
 	Err error
 }
 
@@ -243,7 +243,7 @@ func (s *Store) flush() {
 	pruned, err := s.db.put(s.env, batch, s.opts.MaxBytes)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing = nil
+	s.writing, s.stats.Err = nil, nil
 	if err != nil {
 		s.stats.Dropped += uint64(len(batch))
 		s.stats.Err = fmt.Errorf("snapshots: %w", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -222,6 +223,25 @@ func TestDamage(t *testing.T) {
 	if b, err := os.ReadFile(file); err != nil || string(b) != "somebody's diary" {
 		t.Errorf("the diary is %q, %v", b, err)
 	}
+}
+
+// A writing that failed is over with the next one that does not. What fails here
+// is a key that is longer than LMDB's.
+func TestErrorPasses(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), soon)
+	save(t, s, one(strings.Repeat("a", 600), 1, "state"))
+	for deadline := time.Now().Add(20 * time.Second); s.Stats().Err == nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("stats %+v", s.Stats())
+		}
+	}
+	save(t, s, one("a-1", 1, "state"))
+	await(t, s, 1)
+	if got := s.Stats(); got.Err != nil || got.Dropped != 1 {
+		t.Errorf("stats %+v", got)
+	}
+	want(t, s, one("a-1", 1, "state"))
 }
 
 // With a handler: the next process reads the events since the snapshot only.
