@@ -2,6 +2,7 @@ package wampbus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -76,9 +77,20 @@ func (b *Bus) command(ctx context.Context, in *invocation) (answer, error) {
 	}
 	receipt, err := to.handler.Handle(ctx, id, to.command, data, options...)
 	if err != nil {
-		return answer{}, in.unscoped(err)
+		return answer{}, in.unscoped(b.told(err))
 	}
 	return answer{kwargs: wamp.Dict{
 		"position": receipt.Position, "version": receipt.Version, "count": receipt.Count, "repeated": receipt.Repeated,
 	}}, nil
+}
+
+// told is what a caller may know of a command's error. What a decider panicked
+// with, and where, is for the operator.
+func (b *Bus) told(err error) error {
+	var panicked *aggregate.PanicError
+	if !errors.As(err, &panicked) {
+		return err
+	}
+	b.log.Error("a decider panicked", "command", panicked.Command, "stream", panicked.Stream, "panic", panicked.Value, "stack", string(panicked.Stack))
+	return errInternalFault
 }

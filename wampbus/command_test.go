@@ -2,6 +2,7 @@ package wampbus_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/aggregate"
@@ -63,5 +64,32 @@ func TestCommandsCarryTheirCause(t *testing.T) {
 	_, err = c.Command(ctx, "account", "1", "credit", credit, client.CommandOptions{Metadata: []event.Meta{{Key: "es.command"}}})
 	if !errors.As(err, new(*event.ArgumentError)) {
 		t.Errorf("a key of the framework's: %v", err)
+	}
+}
+
+// fallen is a teller who panics over debits.
+type fallen struct{ bank.Teller }
+
+func (fallen) DecideDebit(*account.Account, account.Debit, *account.Decision) error {
+	panic("the password is 1234")
+}
+
+// That a decider panicked is not that the log was unavailable, and what with is
+// nobody's business.
+func TestPanickingDecider(t *testing.T) {
+	t.Parallel()
+	store, err := memstore.New(account.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := serve(t, wampbus.Options{
+		Log: store, Schemas: store.Schemas(), Anonymous: wampbus.Commander,
+		Handlers: []wampbus.CommandHandler{account.NewHandler(store, fallen{}, aggregate.Options{})},
+	})
+	c := h.dial(t, client.Options{})
+	_, err = c.Command(deadline(t), "account", "1", "debit", account.NewDebit(account.DebitFields{Amount: 1}), client.CommandOptions{})
+	var internal *client.Error
+	if !errors.As(err, &internal) || internal.URI != "es.error.internal" || strings.Contains(err.Error(), "1234") || errors.Is(err, event.ErrOutcomeUnknown) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -28,7 +28,7 @@ const (
 	errInternal     = wamp.URI("es.error.internal")
 )
 
-// errInternalFault is a fault of a program's own procedure.
+// errInternalFault is a fault of a program's own procedure, or a decider's panic.
 var errInternalFault = errors.New("internal error")
 
 // errorParts is an error as protocol 1 tells it: a URI, the message for people
