@@ -91,6 +91,145 @@ func ExampleCausedBy() {
 	// Output: bank.account.Debited at position 3 (account-42 version 3) <nil> fee true
 }
 
+func ExampleHandler_Load() {
+	_, accounts := exampleBank()
+	state, version, err := accounts.Load(context.Background(), "42")
+	fmt.Println(state.Owner, state.Balance, version, err)
+	state, version, err = accounts.Load(context.Background(), "43") // there is no such account
+	fmt.Println(state.Owner == "", version, err)
+	// Output:
+	// ada 10 2 <nil>
+	// true 0 <nil>
+}
+
+// The answer was lost, and the command is sent again: it is not decided on an
+// account that is empty by now.
+func ExampleKey() {
+	_, accounts := exampleBank()
+	for range 2 {
+		receipt, err := accounts.Debit(context.Background(), "42", account.DebitFields{Amount: 10}, aggregate.Key("order 7"))
+		fmt.Println(receipt.Version, receipt.Repeated, err)
+	}
+	_, err := accounts.Debit(context.Background(), "42", account.DebitFields{Amount: 9}, aggregate.Key("order 7"))
+	fmt.Println(err)
+	// Output:
+	// 3 false <nil>
+	// 3 true <nil>
+	// key "order 7" was used for another append at position 3: a new append needs a new key
+}
+
+func ExampleMetadata() {
+	log, accounts := exampleBank()
+	ctx := context.Background()
+	if _, err := accounts.Debit(ctx, "42", account.DebitFields{Amount: 1}, aggregate.Metadata("user", "bob")); err != nil {
+		panic(err)
+	}
+	for e, err := range event.Read(ctx, log, event.Selection{Types: []string{account.DebitedType}}) {
+		user, _ := e.MetadataValue("user")
+		fmt.Println(user, err)
+	}
+	// Output: bob <nil>
+}
+
+// The ids came with a message, and the events that they are of are elsewhere.
+func ExampleCausation() {
+	log, accounts := exampleBank()
+	ctx, cause, conversation := context.Background(), event.ID{1}, event.ID{2}
+	_, err := accounts.Debit(ctx, "42", account.DebitFields{Amount: 1}, aggregate.Causation(cause), aggregate.Correlation(conversation))
+	if err != nil {
+		panic(err)
+	}
+	for e, err := range event.Read(ctx, log, event.Selection{Types: []string{account.DebitedType}}) {
+		fmt.Println(e.Causation() == cause, e.Correlation() == conversation, err)
+	}
+	// Output: true true <nil>
+}
+
+// A conversation that no event began has an id all the same.
+func ExampleCorrelation() {
+	log, accounts := exampleBank()
+	ctx, conversation := context.Background(), event.ID{2}
+	for _, id := range []string{"1", "2"} {
+		if _, err := accounts.Open(ctx, id, "bob", aggregate.Correlation(conversation)); err != nil {
+			panic(err)
+		}
+	}
+	for e := range event.Read(ctx, log, event.Selection{After: 2}) {
+		fmt.Println(e.Stream(), e.Correlation() == conversation)
+	}
+	// Output:
+	// account-1 true
+	// account-2 true
+}
+
+// benefactor pays into another account what is debited from one.
+type benefactor struct{ bank.Teller }
+
+func (b benefactor) DecideDebit(s *account.Account, c account.Debit, out *account.Decision) error {
+	if err := b.Teller.DecideDebit(s, c, out); err != nil {
+		return err
+	}
+	fund, toFund, err := out.Other("fund")
+	if err != nil {
+		return err
+	}
+	if fund.Closed {
+		return aggregate.Reject("fund_closed", "the fund takes no more")
+	}
+	return toFund.Credited(account.CreditedFields{Amount: c.Amount(), Memo: "from " + out.ID()})
+}
+
+// A decision over two aggregates: both streams are written in one append, which
+// depends on the versions of both.
+func ExampleDecision_Other() {
+	log, _ := exampleBank()
+	accounts := account.NewHandler(log, benefactor{}, aggregate.Options{})
+	receipt, err := accounts.Debit(context.Background(), "42", account.DebitFields{Amount: 4})
+	fmt.Println(receipt.Count, err)
+	for _, id := range []string{"42", "fund"} {
+		state, _, err := accounts.Load(context.Background(), id)
+		fmt.Println(id, state.Balance, err)
+	}
+	// Output:
+	// 2 <nil>
+	// 42 6 <nil>
+	// fund 4 <nil>
+}
+
+// newcomers gives seats only to students who had none before, in any course.
+type newcomers struct{ campus.Registrar }
+
+func (n newcomers) DecideEnrol(s *course.Course, c course.Enrol, out *course.Decision) error {
+	known, err := out.Any(event.Query{{Types: []string{course.EnrolledType}, Tags: []string{"student:" + c.Student()}}})
+	if err != nil {
+		return err
+	}
+	if known {
+		return aggregate.Reject("no_newcomer", "the student had a seat before")
+	}
+	return n.Registrar.DecideEnrol(s, c, out)
+}
+
+// A rule about what must not have happened, over all streams.
+func ExampleDecision_Any() {
+	log, err := memstore.New(course.Schema)
+	if err != nil {
+		panic(err)
+	}
+	courses := course.NewHandler(log, newcomers{campus.Registrar{MaxCourses: 9}}, aggregate.Options{})
+	ctx := context.Background()
+	for _, id := range []string{"go", "sql"} {
+		if _, err := courses.Schedule(ctx, id, id, course.ScheduleFields{Seats: 20}); err != nil {
+			panic(err)
+		}
+		_, err := courses.Enrol(ctx, id, "ada")
+		fmt.Println(id, err)
+	}
+	// Output:
+	// go <nil>
+	// sql rejected (no_newcomer): the student had a seat before
+}
+
 // A student may take two courses: a rule over the streams of all of them.
 func ExampleDecision_Query() {
 	log, err := memstore.New(course.Schema)

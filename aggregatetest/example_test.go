@@ -18,3 +18,16 @@ func ExampleGiven() {
 			State(account.Account{Owner: "ada", Balance: 5})
 	}
 }
+
+// What other aggregates went through is given too, and expected of them.
+func ExampleIn() {
+	_ = func(t *testing.T) { // a test
+		aggregatetest.Given(t, account.Define(bank.Teller{}),
+			account.NewOpened("ada"),
+			account.NewCredited(account.CreditedFields{Amount: 7}),
+			aggregatetest.In("account-2", account.NewOpened("bob"))).
+			When(account.TransferCommand("2", account.TransferFields{Amount: 3})).
+			Then(account.NewSent("2", account.SentFields{Amount: 3}),
+				aggregatetest.In("account-2", account.NewReceived(aggregatetest.ID, account.ReceivedFields{Amount: 3})))
+	}
+}

@@ -124,7 +124,9 @@ func testStoreCondition(t *testing.T, b *bench) {
 	b.append(t, a)
 	own, other := b.head(t).Store, ulid.Make()
 	for name, change := range map[string]func(*event.Append){
-		"conditions that hold":   func(a *event.Append) { a.Conditions = []event.Condition{event.StreamAt{Stream: "ledger-1", Version: 1}} },
+		"conditions that hold": func(a *event.Append) {
+			a.Conditions = []event.Condition{event.StreamAt{Stream: "ledger-1", Version: 1}}
+		},
 		"conditions that do not": func(a *event.Append) { a.Conditions = []event.Condition{event.StreamAbsent{Stream: "ledger-1"}} },
 		"a key that was used":    func(a *event.Append) { a.Key = "k" },
 		"an unknown type":        func(a *event.Append) { a.Events[0].Type = "no.Such" },

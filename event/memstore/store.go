@@ -25,7 +25,7 @@ type Store struct {
 	id       event.ID
 	registry *registry.Registry
 
-	mu     sync.Mutex
+	mu       sync.Mutex
 	events   []event.Event     // position 1 first
 	versions map[string]uint64 // of the streams
 	keys     map[string]*commit.Earlier
