@@ -69,8 +69,8 @@ crash: ## the store's crash suite, long: lost writes, failing disks, killed proc
 	$(GO) test -count=1 -timeout 20m -run '^(TestCrashSimulated|TestKilled|TestFlippedJournalIsNeverTrusted)$$' -v ./eventstore -crash-states=1500
 
 .PHONY: flips
-flips: ## flip every byte of a small store's log and index; takes half an hour
-	$(GO) test -count=1 -timeout 90m -run '^TestFlippedFiles$$' -v ./eventstore -flip-step=1
+flips: ## flip every byte of a small store's log and index, and every bit of their separators; takes half an hour
+	$(GO) test -count=1 -timeout 90m -run '^TestFlipped(Files|Separators)$$' -v ./eventstore -flip-step=1
 
 .PHONY: seeded-bugs
 seeded-bugs: ## put known bugs into journal, store, aggregate and views, and fail unless their tests catch each

@@ -20,7 +20,8 @@ import (
 	"github.com/verbatim-es/verbatim/eventstoretest"
 )
 
-// flipStep is the distance of the bytes that are flipped; make flips has 1.
+// flipStep is the distance of the bytes that are flipped, and of the bits of
+// separators a part of it; make flips has 1.
 var flipStep = flag.Int("flip-step", 211, "flip every so many-th byte of log and index")
 
 // flipPatience is how long one flipped byte may keep a process busy.

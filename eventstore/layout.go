@@ -10,7 +10,7 @@ import (
 )
 
 // The layout of a store's directory: the log's is of format 1, the index's of
-// format 2. Numbers are big endian, so that LMDB's order of bytes is the order
+// format 3. Numbers are big endian, so that LMDB's order of bytes is the order
 // of numbers; varints are those of Protocol Buffers. No value is empty.
 //
 //	DIR/lock      owner's process id, locked while the store is open

@@ -298,28 +298,51 @@ func (v logView) append(first place) ([]event.Event, error) {
 }
 
 // after returns the position behind which the events with an id of at least id
-// begin, and false when there are none.
+// begin, and false when there are none: then it is that of the last event. Both
+// neighbours of the place must be there, in order: a damaged key of a branch page
+// leads LMDB to another place.
 func (v logView) after(id event.ID, inclusive bool) (position uint64, ok bool, err error) {
 	c, err := v.txn.OpenCursor(v.records)
 	if err != nil {
 		return 0, false, err
 	}
 	defer c.Close()
-	key, record, err := c.Get(id[:], nil, lmdbenv.SetRange)
-	if lmdbenv.IsNotFound(err) {
-		return 0, false, nil
+	next, ok, err := v.move(c, id[:], lmdbenv.SetRange)
+	switch {
+	case err != nil:
+		return 0, false, err
+	case ok && next.id == id && !inclusive:
+		return next.position, true, nil
 	}
+	back := uint(lmdbenv.Prev)
+	if !ok {
+		back = lmdbenv.Last
+	}
+	previous, _, err := v.move(c, nil, back)
 	if err != nil {
 		return 0, false, err
+	}
+	if previous.id.Compare(id) >= 0 || ok && (next.id.Compare(id) < 0 || next.position != previous.position+1) {
+		return 0, false, &event.CorruptError{Position: previous.position, Message: fmt.Sprintf("looking for id %s, the log leads here, which is not where that belongs", id)}
+	}
+	return previous.position, ok, nil
+}
+
+// move moves a cursor of the records, and returns the place of the event there,
+// false and the zero place when there is none.
+func (v logView) move(c *lmdbenv.Cursor, key []byte, op uint) (at place, ok bool, err error) {
+	key, record, err := c.Get(key, nil, op)
+	if lmdbenv.IsNotFound(err) {
+		return place{}, false, nil
+	}
+	if err != nil {
+		return place{}, false, err
 	}
 	e, err := checked(key, record, 0)
 	if err != nil {
-		return 0, false, err
+		return place{}, false, err
 	}
-	if e.ID() == id && !inclusive {
-		return e.Position(), true, nil
-	}
-	return e.Position() - 1, true, nil
+	return placeOf(e), true, nil
 }
 
 // scan is a run through the log by position, in one direction.

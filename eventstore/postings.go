@@ -135,6 +135,11 @@ func (p *indexPostings) load(position uint64) (bool, error) {
 	if err != nil || !isRunOf(key, p.list.name) {
 		return false, absent(c, p.list.name, p.key)
 	}
+	if bytes.Compare(key, p.key) < 0 {
+		// LMDB takes the first of the next page without a look when the page it
+		// was led to has none, and a damaged key of a branch page leads astray.
+		return false, errDisorder(key)
+	}
 	r, open, err := readRun(key, value)
 	if err != nil {
 		return false, err
@@ -182,9 +187,9 @@ func (v indexView) fromVersion(stream string, version uint64) (position, found u
 		}
 		switch {
 		case version <= p.run.before:
-			high = p.run.base
+			high = p.run.base // before middle
 		case version > p.run.before+p.run.count:
-			low = p.run.last + 1
+			low = max(p.run.last, middle) + 1
 		default:
 			return p.positions[version-p.run.before-1], version, nil
 		}

@@ -124,8 +124,12 @@ func (r *reader) afterID(id event.ID, inclusive bool) (position uint64, ok bool,
 	if ok && position > r.tail.base || !ok && r.tail.base < r.head() {
 		return position, ok, nil
 	}
-	if logged, found, err := r.log.after(id, inclusive); err != nil || found {
+	logged, found, err := r.log.after(id, inclusive)
+	switch {
+	case err != nil || found:
 		return logged, found, err
+	case logged < r.tail.base:
+		return 0, false, &event.CorruptError{Position: logged + 1, Message: "it is missing in the log"}
 	}
 	return position, ok, nil
 }
