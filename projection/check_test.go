@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
@@ -58,6 +59,50 @@ func TestCheckFindsDamage(t *testing.T) {
 			}
 			closeEngine(t, e) // which checks it again
 		})
+	}
+}
+
+// A view that meets damage in the middle of a page is parked alone: the others
+// begin their batch again, and miss nothing of it.
+func TestDamageHidesNoEventsFromOthers(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	e := open(t, dir, m, items(nil), counts(nil))
+	last := m.addItem(t, stocked, item{SKU: "1", Owner: "ada", Amount: 5})
+	agree(t, e, m, last, "items", "counts")
+	loseEntry(t, e, e.views["items"][0].main, item{SKU: "1", Amount: 5})
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// One page, of more events than are folded at once.
+	for i := range 3 * firstChunk {
+		last = m.addItem(t, stocked, item{SKU: "1", Owner: "ada", Amount: int64(i)})
+	}
+	e, err := Open(dir, m, Options{Logger: quiet(), MapSize: 1 << 30, MaxWait: 30 * time.Second, BatchBytes: 1}, items(nil), counts(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeEngine(t, e) })
+	agree(t, e, m, last, "counts")
+	if s := statsOf(t, e, "items", func(v ViewStats) bool { return v.Parked != nil }); s.Position != 1 || !strings.Contains(s.Parked.Message, "is gone") {
+		t.Errorf("stats: %+v, %+v", s, s.Parked)
+	}
+	if err := e.Rebuild(t.Context(), "items"); err != nil {
+		t.Fatal(err)
+	}
+	agree(t, e, m, last, "items", "counts")
+}
+
+// loseEntry removes the entry that a row has in the index on amount.
+func loseEntry(t *testing.T, e *Engine, b *build, i item) {
+	t.Helper()
+	const amount = 1 // the place of the index in the view
+	err := e.env.Update(func(txn *lmdbenv.Txn) error {
+		entry, _ := b.view.entry(nil, amount, i.pack(), encode([]Value{StringValue(i.SKU)}))
+		return txn.Del(b.indexes[amount], entry, nil)
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -111,14 +111,39 @@ func (f *fold) apply(events []event.Event) bool {
 			return false
 		}
 		if _, skip := f.skipped(e); skip || !upcasters.MayBecome(e, wanted) {
-			f.tx.mu.Lock()
-			f.pass(e)
-			f.tx.mu.Unlock()
+			if !f.skip(e) {
+				return false
+			}
 			continue
 		}
 		if !f.one(e) {
 			return false
 		}
+	}
+	return true
+}
+
+// skip moves the build behind an event that its handler does not see.
+func (f *fold) skip(e event.Event) bool {
+	f.tx.mu.Lock()
+	defer f.tx.mu.Unlock()
+	if !f.follows(e) {
+		return false
+	}
+	f.pass(e)
+	return true
+}
+
+// follows reports whether an event is the one behind what the build has
+// applied: a gap is an error, whoever made it. It is false, too, when the fold
+// was left behind. tx.mu is held.
+func (f *fold) follows(e event.Event) bool {
+	if f.tx.expired {
+		return false
+	}
+	if at := f.build.reached.position; e.Position() != at+1 {
+		f.err = fmt.Errorf("view %q: position %d was to be applied behind %d", f.build.view, e.Position(), at)
+		return false
 	}
 	return true
 }
@@ -163,16 +188,17 @@ func (f *fold) one(e event.Event) bool {
 func (f *fold) take(e event.Event) bool {
 	f.tx.mu.Lock()
 	defer f.tx.mu.Unlock()
+	if !f.follows(e) {
+		return false
+	}
 	f.current = e
 	f.handed.Add(1)
-	return !f.tx.expired
+	return true
 }
 
 // pass moves the build behind an event. tx.mu is held.
 func (f *fold) pass(e event.Event) {
-	if !f.tx.expired {
-		f.build.reached.position, f.build.reached.id = e.Position(), e.ID()
-	}
+	f.build.reached.position, f.build.reached.id = e.Position(), e.ID()
 }
 
 func (f *fold) failure(e event.Event, cause error) *HandlerError {

@@ -40,7 +40,8 @@ func (e *Engine) liveBuilds() (builds []*build) {
 
 // advance folds a page into the live builds and stores it, or goes on to the
 // next page first when there is more and the batch has room. With no live
-// build it goes on all the same: the others have to meet somewhere.
+// build it goes on all the same: the others have to meet somewhere. When storing
+// starts the builds over, the rest of the page is left to be read again.
 func (e *Engine) advance(ctx context.Context, p page) error {
 	if n := len(p.events); n > 0 && p.more {
 		e.readAhead(ctx, p.events[n-1])
@@ -52,8 +53,12 @@ func (e *Engine) advance(ctx context.Context, p page) error {
 		}
 		events = events[n:]
 		if e.full() {
+			to := e.batch.to
 			if err := e.flush(); err != nil {
 				return err
+			}
+			if e.batch.to != to {
+				return nil // started over: the rest of the page is not what comes next
 			}
 		}
 	}
