@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -100,7 +101,61 @@ func TestSkipsMeanNothingInAnotherLog(t *testing.T) {
 	for i := range 5 {
 		last = m.addItem(t, stocked, item{SKU: fmt.Sprint(i), Owner: "bob"})
 	}
-	agree(t, open(t, dir, m, counts(fail)), m, last, "counts")
+	e = open(t, dir, m, counts(fail))
+	agree(t, e, m, last, "counts")
+	if s := statsOf(t, e, "counts", func(ViewStats) bool { return true }); len(s.Skipped) != 0 {
+		t.Errorf("it still leaves out %+v", s.Skipped)
+	}
+}
+
+// Who waits for a parked view to go on is told when the log has become another
+// one meanwhile.
+func TestResumeAndSkipAreAnsweredInAnotherLog(t *testing.T) {
+	t.Parallel()
+	for _, skip := range []bool{false, true} {
+		m := newMemory()
+		var waits atomic.Bool
+		inside := make(chan struct{}, 1)
+		def := counts(nil)
+		apply := def.Apply
+		def.Apply = func(tx *Tx, e event.Event) error {
+			switch {
+			case itemOf(e).Owner == "ada" && e.Position() == 3 && !waits.Load():
+				return errors.New("no such luck")
+			case itemOf(e).Owner == "ada" && e.Position() == 4:
+				inside <- struct{}{}
+				<-tx.Context().Done()
+				return context.Cause(tx.Context())
+			}
+			return apply(tx, e)
+		}
+		for i := range 5 {
+			m.addItem(t, stocked, item{SKU: fmt.Sprint(i), Owner: "ada"})
+		}
+		e := open(t, t.TempDir(), m, items(nil), def)
+		statsOf(t, e, "counts", func(v ViewStats) bool { return v.Parked != nil })
+		waits.Store(true)
+		answered := make(chan error, 1)
+		go func() {
+			if skip {
+				answered <- e.Skip(context.Background(), "counts", 3)
+			} else {
+				answered <- e.Resume(context.Background(), "counts")
+			}
+		}()
+		<-inside
+		m.change(func() { m.store, m.records, m.salt = event.ID{9}, nil, 9 })
+		last := m.addItem(t, stocked, item{SKU: "1", Owner: "bob"})
+		select {
+		case err := <-answered:
+			if skip != errors.Is(err, errLogChanged) || !skip && err != nil {
+				t.Errorf("skip=%v: %v", skip, err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Errorf("skip=%v: no answer", skip)
+		}
+		agree(t, e, m, last, "items", "counts")
+	}
 }
 
 // impatient opens views whose handlers have little time, and grace to return

@@ -298,6 +298,7 @@ func (e *Engine) reset(ctx context.Context) error {
 		}
 		for _, v := range e.all {
 			v.skips = nil
+			v.answerReset()
 		}
 	})
 	e.startOver()

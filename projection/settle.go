@@ -350,9 +350,10 @@ func (e *Engine) group(txn *lmdbenv.Txn, head event.Head, stale map[checkpoint]b
 		}
 		if stale[s.at] {
 			e.logger.Warn("view is built again from 0", "view", b.view.name, "version", b.view.version, "was_at", s.at.position)
-			if err := b.clear(txn); err != nil {
+			if err := errors.Join(b.clear(txn), e.catalog.removeSkips(txn, b.view.name, b.view.version)); err != nil {
 				return err
 			}
+			b.view.skips = nil
 			*s = state{status: max(statusBuilding, s.status)}
 			if s.status == statusParked {
 				s.status = statusBuilding

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -163,6 +164,22 @@ func (c *counters) answer(resumed bool, err error) {
 			r.answer(err)
 		}
 		return mine
+	})
+}
+
+// answerReset answers those who wait for a view to be resumed when the log turned
+// out to be another one: the view is live again, at 0. Rebuilds go on.
+func (c *counters) answerReset() {
+	c.waiting = slices.DeleteFunc(c.waiting, func(r request) bool {
+		switch r.action {
+		case actionRebuild:
+			return false
+		case actionSkip:
+			r.answer(fmt.Errorf("view %q: no event is skipped: %w", r.view, errLogChanged))
+		default:
+			r.answer(nil)
+		}
+		return true
 	})
 }
 
