@@ -280,7 +280,7 @@ func (e *Engine) takeOver(b *build) error {
 	}
 	e.logger.Info("view is live", "view", v.name, "version", v.version, "position", e.live.position)
 	if old != b {
-		e.halt(old)
+		e.discard(old)
 		old.restart(checkpoint{})
 	}
 	b.restart(e.live)

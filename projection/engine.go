@@ -320,13 +320,12 @@ func (e *Engine) Close() error {
 	return errors.Join(e.stuckError(), e.env.Close(), e.lock.Unlock())
 }
 
-// stuckError names the views whose handlers were left behind.
+// stuckError names the views whose handlers were left behind and have not
+// returned in the time that they have for it.
 func (e *Engine) stuckError() error {
 	var errs []error
 	for _, f := range e.stuck {
-		select {
-		case <-f.done:
-		default:
+		if !f.returns(time.Until(f.left.Add(e.options.handlerGrace))) {
 			errs = append(errs, fmt.Errorf("view %q: %w", f.build.view.name, &StuckError{After: time.Since(f.since).Round(time.Millisecond)}))
 		}
 	}

@@ -244,6 +244,31 @@ func TestCloseEndsHandlers(t *testing.T) {
 	agree(t, open(t, dir, m, counts(nil)), m, last, "counts") // it was not parked
 }
 
+// Nobody waits for the handler of a version that is dropped.
+func TestDropWaitsForNoHandler(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	for i := range 5 {
+		m.addItem(t, stocked, item{SKU: fmt.Sprint(i), Owner: "ada"})
+	}
+	inside, release := make(chan struct{}), make(chan struct{})
+	e, err := Open(t.TempDir(), m, Options{Logger: quiet(), MapSize: 1 << 30, handlerGrace: time.Hour}, counts(nil), doubled(func(event.Event) error {
+		close(inside)
+		<-release
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-inside
+	if err := e.Drop(t.Context(), "counts", "2"); err != nil {
+		t.Error(err)
+	}
+	agree(t, e, m, m.addItem(t, stocked, item{SKU: "x", Owner: "ada"}), "counts")
+	close(release)
+	closeEngine(t, e) // which waits for the handler, as there is time
+}
+
 // A handler that never returns is left behind, alone: it can change nothing any
 // more, what it holds stays readable, and its view waits until it has returned.
 func TestStuckHandlerIsLeftBehind(t *testing.T) {

@@ -40,6 +40,7 @@ type fold struct {
 	seen      uint64
 	since     time.Time
 	cancelled time.Time // when its context was ended, zero while it was not
+	left      time.Time // when it was left behind
 	// current is the event at hand, under tx.mu.
 	current event.Event
 
@@ -67,13 +68,10 @@ func (e *Engine) begin(ctx context.Context, b *build, work func(*fold)) *fold {
 		f.skips = nil
 	}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
+	f.tx = newTx(f.ctx, b)
 	b.fold = f
 	go func() {
-		reader, err := e.env.Begin()
-		if err != nil {
-			f.err = err
-		} else {
-			f.tx = newTx(f.ctx, b, reader)
+		if f.err = f.tx.begin(e.env); f.err == nil {
 			work(f)
 		}
 		f.end()
@@ -84,19 +82,13 @@ func (e *Engine) begin(ctx context.Context, b *build, work func(*fold)) *fold {
 // end hands the outcome to the follower, unless it has left the fold behind.
 func (f *fold) end() {
 	f.cancel(nil)
-	if f.tx != nil {
-		f.tx.mu.Lock()
-		left := f.tx.expired
-		f.tx.mu.Unlock()
-		if left {
-			close(f.done)
-			f.engine.nudge()
-			return
-		}
-		f.tx.expire()
-		if f.tx.failed != nil && f.err == nil {
-			f.err = f.tx.failed
-		}
+	if !f.tx.expire() {
+		close(f.done)
+		f.engine.nudge()
+		return
+	}
+	if f.tx.failed != nil && f.err == nil {
+		f.err = f.tx.failed
 	}
 	close(f.done)
 	f.engine.results <- f // has room for one of every build
@@ -247,9 +239,13 @@ func handle(v *view, tx *Tx, applying event.Event) (err error) {
 // done enough. It runs on the fold's goroutine.
 func (f *fold) catchUp() {
 	began, events := time.Now(), 0
-	for b := f.build; b.failed == nil && b.reached.position < f.limit.target; {
-		room := min(uint64(f.limit.events-events), f.limit.target-b.reached.position)
-		page, err := f.engine.read(f.ctx, b.reached, int(room), 0)
+	for {
+		at, full := f.progress()
+		if full || at.position >= f.limit.target {
+			return
+		}
+		room := min(uint64(f.limit.events-events), f.limit.target-at.position)
+		page, err := f.engine.read(f.ctx, at, int(room), 0)
 		if err != nil {
 			f.err = err
 			return
@@ -262,12 +258,23 @@ func (f *fold) catchUp() {
 				return
 			}
 			events += len(chunk)
-			if events >= f.limit.events || len(b.overlay.rows) >= f.limit.rows ||
-				b.overlay.size() >= f.limit.bytes || time.Since(began) >= f.limit.elapsed {
+			if _, full := f.progress(); full || events >= f.limit.events || time.Since(began) >= f.limit.elapsed {
 				return
 			}
 		}
 	}
+}
+
+// progress returns where the build is, and whether it has as much as it may. It
+// has when the fold was left behind: then the build is the follower's again.
+func (f *fold) progress() (at checkpoint, full bool) {
+	f.tx.mu.Lock()
+	defer f.tx.mu.Unlock()
+	if f.tx.expired {
+		return at, true
+	}
+	o := f.build.overlay
+	return f.build.reached, len(o.rows) >= f.limit.rows || o.size() >= f.limit.bytes
 }
 
 // chunks cuts events into pieces, between which a limit is looked at.
@@ -313,11 +320,12 @@ func (e *Engine) watchFold(f *fold, now time.Time) {
 }
 
 // abandon leaves a fold behind whose handler does not return: from here on it
-// can't touch anything, and its view is parked at the event it has.
-func (e *Engine) abandon(f *fold, cause error) {
+// can't touch anything, and its view is parked at the event it has. It reports
+// whether it did: see fold.leave.
+func (e *Engine) abandon(f *fold, cause error) bool {
 	f.cancel(cause)
 	if !f.leave(cause == errHandlerTimeout) {
-		return
+		return false
 	}
 	b := f.build
 	b.fold = nil
@@ -328,20 +336,39 @@ func (e *Engine) abandon(f *fold, cause error) {
 		b.failed = f.failure(f.current, &StuckError{After: time.Since(f.since).Round(time.Millisecond)})
 		e.parkLater(b)
 	}
+	f.left = time.Now()
 	e.stuck = append(e.stuck, f)
+	return true
 }
 
-// leave expires the fold's transaction, unless it is to happen only when the
-// fold stands where it was seen, and it has moved.
+// returns waits for a fold that was left behind, and reports whether it has
+// ended in time.
+func (f *fold) returns(within time.Duration) bool {
+	timer := time.NewTimer(max(0, within))
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return true
+	case <-timer.C:
+	}
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// leave expires the fold's transaction, and reports whether it did: not when the
+// fold has ended, and its outcome is on the way, and with ifSeen only when it
+// stands where it was seen.
 func (f *fold) leave(ifSeen bool) bool {
 	f.tx.mu.Lock()
 	defer f.tx.mu.Unlock()
 	if ifSeen && f.handed.Load() != f.seen {
 		return false
 	}
-	f.tx.expired = true
-	f.tx.reader.Close()
-	return true
+	return f.tx.expireLocked()
 }
 
 // countStuck publishes which handlers have not returned for a while.
@@ -395,7 +422,13 @@ func (e *Engine) isStuck(v *view) bool {
 
 // halt ends the folds of these builds and waits for them, for a while. What
 // they folded is worth nothing afterwards.
-func (e *Engine) halt(builds ...*build) {
+func (e *Engine) halt(builds ...*build) { e.haltWithin(e.options.handlerGrace, builds...) }
+
+// discard is halt for builds that nobody wants any more: the follower waits for
+// none of their handlers.
+func (e *Engine) discard(builds ...*build) { e.haltWithin(0, builds...) }
+
+func (e *Engine) haltWithin(grace time.Duration, builds ...*build) {
 	e.ready = slices.DeleteFunc(e.ready, func(f *fold) bool {
 		gone := slices.Contains(builds, f.build)
 		if gone {
@@ -411,7 +444,7 @@ func (e *Engine) halt(builds ...*build) {
 			running++
 		}
 	}
-	timer := time.NewTimer(e.options.handlerGrace)
+	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	for running > 0 {
 		select {
@@ -423,12 +456,12 @@ func (e *Engine) halt(builds ...*build) {
 			f.build.fold = nil
 			running--
 		case <-timer.C:
+			// Those that can't be abandoned have ended, and report at once.
 			for _, b := range builds {
-				if b.fold != nil {
-					e.abandon(b.fold, errHalt)
+				if b.fold != nil && e.abandon(b.fold, errHalt) {
+					running--
 				}
 			}
-			return
 		}
 	}
 }

@@ -272,7 +272,7 @@ func (e *Engine) serveDrop(v *view) (refused, err error) {
 	if v.main == nil {
 		return e.dropUndefined(v.name, v.version)
 	}
-	e.halt(v.builds[:]...)
+	e.discard(v.builds[:]...)
 	err = e.env.Update(func(txn *lmdbenv.Txn) error {
 		for _, b := range v.builds {
 			if err := b.clear(txn); err != nil {

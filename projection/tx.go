@@ -25,7 +25,7 @@ type Tx struct {
 	// mu is held while the environment or the overlay are touched, so that a
 	// handler that never returns can be left behind: see fold.abandon.
 	mu      sync.Mutex
-	reader  *lmdbenv.Reader
+	reader  *lmdbenv.Reader // nil until begin
 	expired bool
 	// failed is the first error of the environment, which is not the
 	// handler's fault, also when the handler passes it on or drops it.
@@ -35,16 +35,44 @@ type Tx struct {
 	key, entry, value []byte
 }
 
-func newTx(ctx context.Context, b *build, reader *lmdbenv.Reader) *Tx {
-	return &Tx{ctx: ctx, view: b.view, build: b, reader: reader}
+func newTx(ctx context.Context, b *build) *Tx {
+	return &Tx{ctx: ctx, view: b.view, build: b}
 }
 
-// expire ends every use of the transaction. It waits for the one in progress.
-func (tx *Tx) expire() {
+// begin takes the snapshot that is read. It fails when the transaction has
+// expired before.
+func (tx *Tx) begin(env *lmdbenv.Env) error {
+	reader, err := env.Begin()
+	if err != nil {
+		return err
+	}
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
+	if err := tx.usable(); err != nil {
+		reader.Close()
+		return err
+	}
+	tx.reader = reader
+	return nil
+}
+
+// expire ends every use of the transaction, behind the one in progress, and
+// reports whether nobody else has before.
+func (tx *Tx) expire() bool {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	return tx.expireLocked()
+}
+
+func (tx *Tx) expireLocked() bool {
+	if tx.expired {
+		return false
+	}
 	tx.expired = true
-	tx.reader.Close()
+	if tx.reader != nil {
+		tx.reader.Close()
+	}
+	return true
 }
 
 // Context ends when the engine is closed, and when Apply has not returned
