@@ -109,7 +109,7 @@ func (e *Engine) absorb(ctx context.Context, f *fold) error {
 }
 
 // storeBuild stores how far a build is that is not live, and that it is parked
-// when its handler failed. A rebuild that failed is given up.
+// when its handler failed. A rebuild that failed, or is damaged, is given up.
 func (e *Engine) storeBuild(b *build) error {
 	from := e.states[b].at
 	if b.failed == nil && b.reached == from {
@@ -138,10 +138,13 @@ func (e *Engine) storeBuild(b *build) error {
 		}
 		return e.at(beforeCommit)
 	})
-	if isDamage(err) {
+	switch {
+	case isDamage(err) && b != b.view.main:
+		b.failed = damageAt(b, from.position+1, err)
+		return e.giveUp(b)
+	case isDamage(err):
 		return e.parkDamaged(b, err)
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("view %q: store positions %d to %d: %w", b.view, from.position+1, next.at.position, err)
 	}
 	if err := e.at(afterCommit); err != nil {
@@ -184,7 +187,7 @@ func (e *Engine) pace(b *build, from checkpoint, began time.Time, rows int) {
 	}
 }
 
-// giveUp ends a rebuild whose handler failed, or whose rows nobody wants.
+// giveUp ends a rebuild that failed.
 func (e *Engine) giveUp(b *build) error {
 	failed := b.failed
 	err := e.env.Update(func(txn *lmdbenv.Txn) error {

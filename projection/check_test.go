@@ -1,11 +1,15 @@
 package projection
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
@@ -91,6 +95,42 @@ func TestDamageHidesNoEventsFromOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	agree(t, e, m, last, "items", "counts")
+}
+
+// A rebuild that meets damage is thrown away, and never what is read.
+func TestDamagedRebuildLeavesTheViewAlone(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	var rebuilding atomic.Bool
+	inside, release := make(chan struct{}), make(chan struct{})
+	def := items(func(e event.Event) error {
+		if rebuilding.Load() && e.Position() == 10 {
+			close(inside)
+			<-release
+		}
+		return nil
+	})
+	var last uint64
+	for i := range 14 { // two batches of open
+		last = m.addItem(t, stocked, item{SKU: fmt.Sprint(i % 7), Owner: "ada", Amount: int64(i)})
+	}
+	e := open(t, dir, m, def)
+	agree(t, e, m, last, "items")
+	rebuilding.Store(true)
+	done := make(chan error, 1)
+	go func() { done <- e.Rebuild(context.Background(), "items") }()
+	<-inside // the first batch is stored, the fourth row to be changed
+	e.mu.Lock()
+	spare := e.views["items"][0].spare()
+	e.mu.Unlock()
+	loseEntry(t, e, spare, item{SKU: "4", Amount: 4})
+	close(release)
+	if err := <-done; !errors.As(err, new(*DamageError)) {
+		t.Errorf("Rebuild: %v", err)
+	}
+	agree(t, e, m, last, "items")
+	closeEngine(t, e)
+	agree(t, open(t, dir, m, items(nil)), m, last, "items")
 }
 
 // loseEntry removes the entry that a row has in the index on amount.

@@ -310,6 +310,12 @@ func (e *Engine) logFailure(err *HandlerError) {
 	e.logger.Error("view is parked, its handler failed", attributes...)
 }
 
+// damageAt is why a build stops that met damage between a position and the end
+// of its batch: no event is at fault.
+func damageAt(b *build, position uint64, damage error) *HandlerError {
+	return &HandlerError{View: b.view.name, Version: b.view.version, Position: position, Cause: damage}
+}
+
 func isDamage(err error) bool {
 	var damage *DamageError
 	return errors.As(err, &damage)
@@ -319,7 +325,7 @@ func isDamage(err error) bool {
 // checkpoint is, and lets the others begin their batch again.
 func (e *Engine) parkDamaged(b *build, damage error) error {
 	e.startOver()
-	b.failed = &HandlerError{View: b.view.name, Version: b.view.version, Position: b.reached.position + 1, Cause: damage}
+	b.failed = damageAt(b, b.reached.position+1, damage)
 	s := parkedState(b)
 	if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.putState(txn, b, s) }); err != nil {
 		return err
