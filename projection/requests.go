@@ -72,8 +72,9 @@ func (e *Engine) Switch(ctx context.Context, view, version string) error {
 }
 
 // Drop removes a version of a view, its rows and what it skipped. The one that
-// serves is refused with an [*InUseError]. A version that still has a
-// definition is built again at the next Open.
+// serves is refused with an [*InUseError], unless it is the last one of a view
+// that has no definition any more. A version that still has a definition is
+// built again at the next Open.
 func (e *Engine) Drop(ctx context.Context, view, version string) error {
 	if _, err := e.find(view + "@" + version); err != nil {
 		return e.dropStored(ctx, view, version)
@@ -304,27 +305,28 @@ func (e *Engine) serveDrop(v *view) (refused, err error) {
 	return nil, nil
 }
 
-// dropUndefined removes a version whose databases nobody has open.
+// dropUndefined removes a version whose databases nobody has open. One that a
+// view without any definition was last read from goes last: the view ends with
+// it.
 func (e *Engine) dropUndefined(name, version string) (refused, err error) {
-	found := false
 	err = e.env.Update(func(txn *lmdbenv.Txn) error {
-		held, err := e.catalog.slots(txn, name)
+		mine, others, err := e.storedSlots(txn, name, version)
 		if err != nil {
 			return err
 		}
-		serving, _, err := e.catalog.servingSlot(txn, name)
+		if len(mine) == 0 {
+			refused = &event.UnknownError{Kind: "view", Name: name + "@" + version}
+			return nil
+		}
+		serving, found, err := e.catalog.servingSlot(txn, name)
 		if err != nil {
 			return err
 		}
-		for _, slot := range held {
-			stored, err := e.catalog.layout(txn, name, slot)
-			if err != nil {
-				return err
-			}
-			if stored.Version != version {
-				continue
-			}
-			found = true
+		if _, serves := mine[serving]; found && serves && len(others) > 0 {
+			refused = fmt.Errorf("%w, or drop the others before", &InUseError{View: name, Version: version})
+			return nil
+		}
+		for slot, stored := range mine {
 			for _, database := range databases(name, slot, stored.Indexes) {
 				if err := removeDatabase(txn, database); err != nil {
 					return err
@@ -333,16 +335,35 @@ func (e *Engine) dropUndefined(name, version string) (refused, err error) {
 			if err := e.catalog.remove(txn, name, slot); err != nil {
 				return err
 			}
-			if e.views[name] == nil && slot == serving {
-				if err := e.catalog.removeServing(txn, name); err != nil {
-					return err
-				}
+		}
+		if found && len(others) == 0 {
+			if err := e.catalog.removeServing(txn, name); err != nil {
+				return err
 			}
 		}
 		return e.catalog.removeSkips(txn, name, version)
 	})
-	if err == nil && !found {
-		refused = &event.UnknownError{Kind: "view", Name: name + "@" + version}
-	}
 	return refused, err
+}
+
+// storedSlots returns the slots of a view that hold a version, and those that
+// hold others.
+func (e *Engine) storedSlots(txn *lmdbenv.Txn, name, version string) (mine, others map[byte]layout, err error) {
+	held, err := e.catalog.slots(txn, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	mine, others = make(map[byte]layout), make(map[byte]layout)
+	for _, slot := range held {
+		stored, err := e.catalog.layout(txn, name, slot)
+		if err != nil {
+			return nil, nil, err
+		}
+		if stored.Version == version {
+			mine[slot] = stored
+		} else {
+			others[slot] = stored
+		}
+	}
+	return mine, others, nil
 }

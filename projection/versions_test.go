@@ -209,6 +209,52 @@ func TestVersionWithoutADefinition(t *testing.T) {
 	}
 }
 
+// Of a view that has no definition any more, versions can be dropped one by one,
+// the one that was read last, and none of them harms another.
+func TestDropVersionsOfAViewWithoutDefinitions(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	for range 5 {
+		m.addItem(t, stocked, item{SKU: "1", Owner: "ada"})
+	}
+	e := open(t, dir, m, items(nil), counts(nil), doubled(nil))
+	agree(t, e, m, 5, "items", "counts")
+	if got := countOf(t, e, 5, "counts@2", "ada"); got != 10 {
+		t.Fatalf("version 2 has %d", got)
+	}
+	closeEngine(t, e)
+
+	e = open(t, dir, m, items(nil))
+	var inUse *InUseError
+	if err := e.Drop(t.Context(), "counts", "1"); !errors.As(err, &inUse) || inUse.Version != "1" {
+		t.Errorf("Drop of what was read: %v", err)
+	}
+	if err := e.Drop(t.Context(), "counts", "2"); err != nil {
+		t.Error(err)
+	}
+	closeEngine(t, e)
+
+	var handled atomic.Int64
+	count := func(event.Event) error { handled.Add(1); return nil }
+	e = open(t, dir, m, items(nil), counts(count))
+	agree(t, e, m, 5, "items", "counts")
+	if handled.Load() != 0 {
+		t.Errorf("version 1 was built again, of %d events", handled.Load())
+	}
+	closeEngine(t, e)
+
+	e = open(t, dir, m, items(nil))
+	if err := e.Drop(t.Context(), "counts", "1"); err != nil {
+		t.Errorf("Drop of the last: %v", err)
+	}
+	closeEngine(t, e)
+	e = open(t, dir, m, items(nil), counts(count))
+	agree(t, e, m, 5, "items", "counts")
+	if handled.Load() != 5 {
+		t.Errorf("after all were dropped, %d events were handled", handled.Load())
+	}
+}
+
 // Both versions' rows are read by the same code, so they must not contradict
 // each other.
 func TestVersionsThatCantBeReadAlike(t *testing.T) {
