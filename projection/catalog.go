@@ -25,8 +25,9 @@ import (
 //	"skip/<view>/<version>/<position>"
 //	                        an event that is left out: [Skipped] as JSON; the
 //	                        position in 20 digits
-//	"request/<id>"          what another process asks for: see inbox.go
-//	"answer/<id>"           what became of it
+//	"asked"                 the number of the last request, 8 bytes, big endian
+//	"request/<number>"      what another process asks for: see inbox.go
+//	"answer/<number>"       what became of it
 //
 // A transaction that writes rows writes the checkpoint they belong to.
 type catalog struct{ db lmdbenv.DBI }

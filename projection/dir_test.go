@@ -64,3 +64,36 @@ func TestFileThatIsNotOfViewsIsLeftAlone(t *testing.T) {
 		t.Errorf("the junk was touched: %v, %v", entries, err)
 	}
 }
+
+// However many versions there are, they are listed as of one moment.
+func TestDirectoryLists(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	last := m.addItem(t, stocked, item{SKU: "1", Owner: "ada"})
+	defs := []Definition{items(nil), counts(nil)}
+	for _, version := range []string{"2", "3", "4", "5", "6"} {
+		def := counts(nil)
+		def.Version = version
+		defs = append(defs, def)
+	}
+	e := open(t, dir, m, defs...)
+	for _, def := range defs[2:] {
+		countOf(t, e, last, "counts@"+def.Version, "ada")
+	}
+	agree(t, e, m, last, "items", "counts")
+	closeEngine(t, e)
+	d, err := OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	versions, position, err := d.List()
+	if err != nil || position != last || len(versions) != len(defs) {
+		t.Fatalf("position %d, %+v, %v", position, versions, err)
+	}
+	for _, v := range versions {
+		if v.Rows != 1 || v.Status != "live" || v.Position != last || v.Serving != (v.Version == "1") {
+			t.Errorf("listed: %+v", v)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package projection
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +9,6 @@ import (
 	"maps"
 	"slices"
 	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
@@ -25,13 +22,17 @@ type Directory struct {
 	catalog catalog
 }
 
+// mostBuilds is how many builds a directory is listed with: a handle is open for
+// each of them until the transaction ends.
+const mostBuilds = 256 * slots
+
 // OpenDirectory opens the views in dir for reading. In the process of the
 // engine it is refused: LMDB opens a directory once.
 func OpenDirectory(dir string) (*Directory, error) {
 	if lmdbenv.OpenHere(dir) {
 		return nil, fmt.Errorf("views in %q: %w: ask the engine itself", dir, &lmdbenv.LockedError{Dir: dir, Same: true})
 	}
-	env, err := lmdbenv.Open(dir, lmdbenv.Options{Kind: environmentKind, Format: environmentFormat, MaxDBs: 2 + places, ReadOnly: true})
+	env, err := lmdbenv.Open(dir, lmdbenv.Options{Kind: environmentKind, Format: environmentFormat, MaxDBs: mostBuilds, ReadOnly: true})
 	if err != nil {
 		return nil, fmt.Errorf("views in %q: %w", dir, err)
 	}
@@ -59,13 +60,8 @@ type Stored struct {
 }
 
 // List returns every version that is stored, sorted by view, and the position
-// of the live views.
+// of the live views, all as of one moment.
 func (d *Directory) List() (versions []Stored, position uint64, err error) {
-	type place struct {
-		name string
-		slot byte
-	}
-	var places []place
 	err = d.env.View(func(txn *lmdbenv.Txn) error {
 		names, err := d.catalog.stored(txn)
 		if err != nil {
@@ -86,16 +82,11 @@ func (d *Directory) List() (versions []Stored, position uint64, err error) {
 				if err != nil {
 					return err
 				}
-				versions, places = append(versions, stored), append(places, place{name, slot})
+				versions = append(versions, stored)
 			}
 		}
 		return nil
 	})
-	for i := range versions {
-		if err == nil {
-			versions[i].Rows, err = d.count(databases(places[i].name, places[i].slot, nil)[0])
-		}
-	}
 	return versions, position, err
 }
 
@@ -121,24 +112,19 @@ func (d *Directory) read(txn *lmdbenv.Txn, name string, slot byte, live checkpoi
 		stored.Position = live.position
 	}
 	stored.Behind = live.position - min(live.position, stored.Position)
+	db, err := txn.OpenDBI(databases(name, slot, nil)[0], 0)
+	if err != nil {
+		return stored, err
+	}
+	stat, err := txn.Stat(db)
+	if err != nil {
+		return stored, err
+	}
+	stored.Rows = stat.Entries
 	for _, at := range slices.Sorted(maps.Keys(skips)) {
 		stored.Skipped = append(stored.Skipped, skips[at])
 	}
 	return stored, nil
-}
-
-// count returns how many rows a build has. Handles are few: it closes its own.
-func (d *Directory) count(database string) (n uint64, err error) {
-	err = d.env.View(func(txn *lmdbenv.Txn) error {
-		db, err := txn.OpenDBI(database, 0)
-		if err != nil {
-			return err
-		}
-		stat, err := txn.Stat(db)
-		n = stat.Entries
-		return err
-	})
-	return n, err
 }
 
 // Compare is [Engine.Compare] for what is stored. It needs no code of either
@@ -215,41 +201,37 @@ func (d *Directory) Ask(ctx context.Context, what Ask) error {
 	if err := what.validate(); err != nil {
 		return err
 	}
-	value, err := json.Marshal(what)
+	id, err := d.leave(what)
 	if err != nil {
-		return err
-	}
-	id, err := ulid.New(ulid.Now(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	if err := d.put(requestPrefix+id.String(), value); err != nil {
 		return fmt.Errorf("views in %q: leave the request: %w", d.dir, err)
 	}
-	return d.await(ctx, id.String())
+	return d.await(ctx, id)
 }
 
-// put writes one entry beside the engine: LMDB lets one process write at a
+// leave writes a request beside the engine: LMDB lets one process write at a
 // time. The environment is opened for writing only as long as it takes.
-func (d *Directory) put(key string, value []byte) (err error) {
+func (d *Directory) leave(what Ask) (id string, err error) {
 	if err := d.env.Close(); err != nil {
-		return err
+		return "", err
 	}
-	o := lmdbenv.Options{Kind: environmentKind, Format: environmentFormat, MaxDBs: 2 + places}
+	o := lmdbenv.Options{Kind: environmentKind, Format: environmentFormat, MaxDBs: mostBuilds}
 	writer, err := lmdbenv.Open(d.dir, o)
 	if err != nil {
-		return err
+		return "", err
 	}
-	err = writer.Update(func(txn *lmdbenv.Txn) error { return txn.Put(writer.Meta(), []byte(key), value, 0) })
-	if err := errors.Join(err, writer.Close()); err != nil {
+	err = writer.Update(func(txn *lmdbenv.Txn) (err error) {
+		id, err = catalog{db: writer.Meta()}.ask(txn, what)
 		return err
+	})
+	if err := errors.Join(err, writer.Close()); err != nil {
+		return "", err
 	}
 	o.ReadOnly = true
 	if d.env, err = lmdbenv.Open(d.dir, o); err != nil {
-		return err
+		return "", err
 	}
 	d.catalog.db = d.env.Meta()
-	return nil
+	return id, nil
 }
 
 // answerEvery is how often an answer is looked for.

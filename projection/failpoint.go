@@ -16,6 +16,9 @@ const (
 	// switch and of a build that becomes live.
 	beforeSwitch
 	beforeTakeOver
+	// afterRequest is reached behind the transaction of a request, before
+	// anybody in the process knows.
+	afterRequest
 )
 
 // at reports the error that the tests want at a failpoint.

@@ -1,24 +1,31 @@
 package projection
 
 import (
+	"cmp"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
 // Other processes ask the engine for something by an entry in the catalog,
-// "request/<id>", and find what became of it under "answer/<id>". The ids are
-// ULIDs, so requests are served in the order in which they were made. The
-// engine looks once a second, and also serves what was asked before it was
-// opened. It replaces the request by its answer in one transaction.
+// "request/<number>", and find what became of it under "answer/<number>". The
+// numbers have 20 digits and come from a counter, so requests are served in the
+// order in which they were made. The engine looks once a second, and also serves
+// what was asked before it was opened. It does what is asked, or starts it, and
+// replaces the request by its answer in one transaction: a request is served
+// once, whenever the process is killed.
 const (
+	askedKey      = "asked"
 	requestPrefix = "request/"
 	answerPrefix  = "answer/"
-	// answersKept is how many answers are kept for those who asked.
-	answersKept = 32
+	// answersKept is how long answers are kept for those who asked.
+	answersKept = time.Hour
 )
 
 // Ask is what can be asked of the engine from outside its process, see
@@ -38,7 +45,8 @@ type Ask struct {
 // answer is what became of a request: done, or started, unless Error says why
 // not.
 type answer struct {
-	Error string `json:"error,omitempty"`
+	Error string    `json:"error,omitempty"`
+	Time  time.Time `json:"time"`
 }
 
 func (a *Ask) validate() error {
@@ -79,13 +87,17 @@ func (e *Engine) readInbox() error {
 		return err
 	}
 	for _, a := range inbox {
-		if a.err == nil {
-			if a.err, err = e.serveAsk(a.what); err != nil {
-				return err
-			}
+		if err := e.flush(); err != nil {
+			return err
 		}
-		e.logger.Info("a request of another process was served", "action", a.what.Action, "view", a.what.View, "version", a.what.Version, "refused", a.err)
-		if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.answer(txn, a.id, a.err) }); err != nil {
+		refused, trouble := a.err, error(nil)
+		if refused == nil {
+			refused, trouble = e.serveAsk(a.id, a.what)
+		}
+		e.logger.Info("a request of another process was served", "action", a.what.Action, "view", a.what.View, "version", a.what.Version, "refused", refused, "error", trouble)
+		// Also in trouble: the request would only cause it again.
+		err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.answer(txn, a.id, cmp.Or(refused, trouble)) })
+		if err := errors.Join(trouble, err); err != nil {
 			return err
 		}
 	}
@@ -93,15 +105,12 @@ func (e *Engine) readInbox() error {
 }
 
 // serveAsk does what was asked for, or starts it.
-func (e *Engine) serveAsk(a Ask) (refused, err error) {
-	if err := e.flush(); err != nil {
-		return nil, err
-	}
+func (e *Engine) serveAsk(id string, a Ask) (refused, err error) {
 	reference := a.View
 	if a.Version != "" {
 		reference += "@" + a.Version
 	}
-	r := request{action: action(a.Action), position: a.Position, done: make(chan error, 1)}
+	r := request{id: id, action: action(a.Action), position: a.Position, done: make(chan error, 1)}
 	if r.view, refused = e.find(reference); refused != nil {
 		if r.action != actionDrop {
 			return refused, nil
@@ -119,9 +128,36 @@ func (e *Engine) serveAsk(a Ask) (refused, err error) {
 	}
 }
 
-// answer replaces a request by what became of it, and forgets old answers.
+// ask enters a request and returns its id.
+func (c catalog) ask(txn *lmdbenv.Txn, what Ask) (id string, err error) {
+	value, err := json.Marshal(what)
+	if err != nil {
+		return "", err
+	}
+	last, found, err := getKey(txn, c.db, []byte(askedKey))
+	if err != nil {
+		return "", err
+	}
+	number := uint64(1)
+	if found && len(last) == 8 {
+		number += binary.BigEndian.Uint64(last)
+	}
+	if err := txn.Put(c.db, []byte(askedKey), binary.BigEndian.AppendUint64(nil, number), 0); err != nil {
+		return "", err
+	}
+	id = fmt.Sprintf("%020d", number)
+	return id, txn.Put(c.db, []byte(requestPrefix+id), value, 0)
+}
+
+// answer replaces a request by what became of it, and forgets old answers. One
+// that was answered keeps its answer.
 func (c catalog) answer(txn *lmdbenv.Txn, id string, refused error) error {
-	var a answer
+	if err := txn.Del(c.db, []byte(requestPrefix+id), nil); lmdbenv.IsNotFound(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	a := answer{Time: time.Now().UTC()}
 	if refused != nil {
 		a.Error = refused.Error()
 	}
@@ -129,24 +165,27 @@ func (c catalog) answer(txn *lmdbenv.Txn, id string, refused error) error {
 	if err != nil {
 		return err
 	}
-	if err := txn.Put(c.db, []byte(answerPrefix+id), value, 0); err != nil {
+	if err := c.forgetAnswers(txn, a.Time.Add(-answersKept)); err != nil {
 		return err
 	}
-	if err := txn.Del(c.db, []byte(requestPrefix+id), nil); err != nil {
-		return err
-	}
+	return txn.Put(c.db, []byte(answerPrefix+id), value, 0)
+}
+
+func (c catalog) forgetAnswers(txn *lmdbenv.Txn, before time.Time) error {
 	var ids []string
-	if err := c.scan(txn, answerPrefix, func(id string, _ []byte) error {
-		ids = append(ids, id)
+	if err := c.scan(txn, answerPrefix, func(id string, value []byte) error {
+		var a answer
+		if json.Unmarshal(value, &a) != nil || a.Time.Before(before) {
+			ids = append(ids, id)
+		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	for len(ids) > answersKept {
-		if err := txn.Del(c.db, []byte(answerPrefix+ids[0]), nil); err != nil {
+	for _, id := range ids {
+		if err := txn.Del(c.db, []byte(answerPrefix+id), nil); err != nil {
 			return err
 		}
-		ids = ids[1:]
 	}
 	return nil
 }

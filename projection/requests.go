@@ -23,6 +23,8 @@ const (
 
 // request asks the follower, the only writer, for something.
 type request struct {
+	// id is that of the entry which another process left, "" for none.
+	id       string
 	action   action
 	view     *view
 	position uint64 // of the event to skip
@@ -141,9 +143,9 @@ func (e *Engine) serve(r request) error {
 	var refused, err error
 	switch r.action {
 	case actionSwitch:
-		refused, err = e.serveSwitch(r.view)
+		refused, err = e.serveSwitch(r)
 	case actionDrop:
-		refused, err = e.serveDrop(r.view)
+		refused, err = e.serveDrop(r)
 	default:
 		return e.serveBuild(r)
 	}
@@ -152,6 +154,21 @@ func (e *Engine) serve(r request) error {
 	}
 	r.answer(refused)
 	return nil
+}
+
+// act does what a request asks for, and answers another process that did, in
+// one transaction.
+func (e *Engine) act(r request, do func(txn *lmdbenv.Txn) error) error {
+	err := e.env.Update(func(txn *lmdbenv.Txn) error {
+		if err := do(txn); err != nil || r.id == "" {
+			return err
+		}
+		return e.catalog.answer(txn, r.id, nil)
+	})
+	if err != nil {
+		return err
+	}
+	return e.at(afterRequest)
 }
 
 // serveBuild starts what ends with a view being live.
@@ -183,7 +200,7 @@ func (e *Engine) serveBuild(r request) error {
 		skipped = &Skipped{Parked: parked, SkippedAt: time.Now().UTC().Truncate(time.Millisecond)}
 		next.at.position, next.at.id = parked.Position, parked.Event
 	}
-	err := e.env.Update(func(txn *lmdbenv.Txn) error {
+	err := e.act(r, func(txn *lmdbenv.Txn) error {
 		if skipped != nil {
 			if err := e.catalog.putSkip(txn, v.name, v.version, *skipped); err != nil {
 				return err
@@ -242,7 +259,8 @@ func (e *Engine) refuseBuild(r request) error {
 	return nil
 }
 
-func (e *Engine) serveSwitch(v *view) (refused, err error) {
+func (e *Engine) serveSwitch(r request) (refused, err error) {
+	v := r.view
 	s := e.states[v.main]
 	switch {
 	case v.dropped:
@@ -252,7 +270,7 @@ func (e *Engine) serveSwitch(v *view) (refused, err error) {
 	case s.status != statusLive:
 		return s.behind(v.String(), e.live), nil
 	}
-	err = e.env.Update(func(txn *lmdbenv.Txn) error {
+	err = e.act(r, func(txn *lmdbenv.Txn) error {
 		if err := e.catalog.putServing(txn, v.name, v.main.slot); err != nil {
 			return err
 		}
@@ -266,15 +284,16 @@ func (e *Engine) serveSwitch(v *view) (refused, err error) {
 	return nil, nil
 }
 
-func (e *Engine) serveDrop(v *view) (refused, err error) {
+func (e *Engine) serveDrop(r request) (refused, err error) {
+	v := r.view
 	if e.serves(v) {
 		return &InUseError{View: v.name, Version: v.version}, nil
 	}
 	if v.main == nil {
-		return e.dropUndefined(v.name, v.version)
+		return e.dropUndefined(r)
 	}
 	e.discard(v.builds[:]...)
-	err = e.env.Update(func(txn *lmdbenv.Txn) error {
+	err = e.act(r, func(txn *lmdbenv.Txn) error {
 		for _, b := range v.builds {
 			if err := b.clear(txn); err != nil {
 				return err
@@ -308,23 +327,26 @@ func (e *Engine) serveDrop(v *view) (refused, err error) {
 // dropUndefined removes a version whose databases nobody has open. One that a
 // view without any definition was last read from goes last: the view ends with
 // it.
-func (e *Engine) dropUndefined(name, version string) (refused, err error) {
-	err = e.env.Update(func(txn *lmdbenv.Txn) error {
+func (e *Engine) dropUndefined(r request) (refused, err error) {
+	name, version := r.view.name, r.view.version
+	err = e.act(r, func(txn *lmdbenv.Txn) error {
 		mine, others, err := e.storedSlots(txn, name, version)
 		if err != nil {
 			return err
-		}
-		if len(mine) == 0 {
-			refused = &event.UnknownError{Kind: "view", Name: name + "@" + version}
-			return nil
 		}
 		serving, found, err := e.catalog.servingSlot(txn, name)
 		if err != nil {
 			return err
 		}
-		if _, serves := mine[serving]; found && serves && len(others) > 0 {
+		_, serves := mine[serving]
+		switch {
+		case len(mine) == 0:
+			refused = &event.UnknownError{Kind: "view", Name: name + "@" + version}
+		case found && serves && len(others) > 0:
 			refused = fmt.Errorf("%w, or drop the others before", &InUseError{View: name, Version: version})
-			return nil
+		}
+		if refused != nil {
+			return refused
 		}
 		for slot, stored := range mine {
 			for _, database := range databases(name, slot, stored.Indexes) {
@@ -343,7 +365,10 @@ func (e *Engine) dropUndefined(name, version string) (refused, err error) {
 		}
 		return e.catalog.removeSkips(txn, name, version)
 	})
-	return refused, err
+	if refused != nil {
+		return refused, nil
+	}
+	return nil, err
 }
 
 // storedSlots returns the slots of a view that hold a version, and those that
