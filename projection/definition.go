@@ -59,6 +59,7 @@ type view struct {
 	// layout says line by line what rows and keys on disk depend on.
 	layout []string
 	fields []*schema.Field
+	shapes []shape // of the types that the fields are of
 
 	// builds are the version's two places. It is in one of them, its main
 	// build; in the other one a rebuild is made, which becomes the main one.
@@ -83,14 +84,15 @@ func (v *view) spare() *build {
 }
 
 func compile(def Definition) (*view, error) {
-	table, bfbs, plan, err := findTable(def)
+	table, parsed, plan, err := findTable(def)
 	if err != nil {
 		return nil, fmt.Errorf("projection: table %q: %w", def.Table, err)
 	}
+	shapes := shapesOf(parsed, table)
 	v := &view{
-		name: table.View, version: table.Version, table: table.Name, bfbs: bfbs,
+		name: table.View, version: table.Version, table: table.Name, bfbs: parsed.BFBS,
 		apply: def.Apply, types: newTypeSet(def.Types), plan: plan,
-		layout: layoutOf(table), fields: table.Fields,
+		layout: layoutOf(table, shapes), fields: table.Fields, shapes: shapes,
 	}
 	if def.Version != "" {
 		v.version = def.Version
@@ -121,7 +123,7 @@ func compile(def Definition) (*view, error) {
 	return v, nil
 }
 
-func findTable(def Definition) (*schema.Table, []byte, *verify.Plan, error) {
+func findTable(def Definition) (*schema.Table, *schema.Schema, *verify.Plan, error) {
 	for _, source := range def.Schema {
 		parsed, err := schema.Parse(source.BFBS)
 		if err != nil {
@@ -135,72 +137,9 @@ func findTable(def Definition) (*schema.Table, []byte, *verify.Plan, error) {
 			return nil, nil, nil, errors.New("it is not a view: give the table the attribute view and one field pk")
 		}
 		plan, err := verify.CompileBFBS(source.BFBS, def.Table)
-		return table, source.BFBS, plan, err
+		return table, parsed, plan, err
 	}
 	return nil, nil, nil, errors.New("none of the definition's schemas declares it")
-}
-
-// readableAs reports what keeps code that was generated for one of two versions
-// from reading the other's rows, which it does before and after a switch.
-func (v *view) readableAs(other *view) error {
-	for _, a := range v.fields {
-		for _, b := range other.fields {
-			if a.ID == b.ID && (typeName(a.Type) != typeName(b.Type) || a.Optional != b.Optional) {
-				return fmt.Errorf("projection: view %q: field %d is %s %s in version %q and %s %s in version %q, so code that reads one can't read the other: give the new field another id, or the view another name",
-					v.name, a.ID, a.Name, typeName(a.Type), v.version, b.Name, typeName(b.Type), other.version)
-			}
-		}
-	}
-	return nil
-}
-
-// layoutOf describes what stored rows and index entries depend on. A stored
-// view is continued only when every line is still the same.
-func layoutOf(t *schema.Table) []string {
-	lines := []string{tableLine + t.Name}
-	for _, f := range t.Fields {
-		line := fmt.Sprintf("field %d %s:%s", f.ID, f.Name, typeName(f.Type))
-		switch {
-		case f.Required:
-			line += " required"
-		case f.Optional:
-			line += " optional"
-		case f.Type.Base.Real():
-			line += fmt.Sprintf(" = %v", f.DefaultReal)
-		case f.Type.Base.Scalar():
-			line += fmt.Sprintf(" = %d", f.DefaultInt)
-		}
-		lines = append(lines, line)
-	}
-	lines = append(lines, "primary key "+t.Key.Name)
-	for _, index := range t.Indexes {
-		names := make([]string, len(index.Fields))
-		for i, f := range index.Fields {
-			names[i] = f.Name
-		}
-		line := fmt.Sprintf("index %s on %s", index.Name, strings.Join(names, "+"))
-		if index.Unique {
-			line += " unique"
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-func typeName(t schema.Type) string {
-	name := t.Base.String()
-	switch {
-	case t.Enum != "":
-		name = t.Enum + "(" + name + ")"
-	case t.Object != "":
-		name = t.Object
-	case t.Element != schema.None:
-		name = t.Element.String()
-	}
-	if t.Base == schema.Vector {
-		return "[" + name + "]"
-	}
-	return name
 }
 
 // typeSet says which events a view wants.

@@ -73,7 +73,7 @@ func (e *Engine) match(txn *lmdbenv.Txn, name string) (versions map[byte]*view, 
 		at := slices.IndexFunc(e.views[name], func(v *view) bool { return v.version == stored.Version })
 		if at >= 0 {
 			versions[slot] = e.views[name][at]
-			if err := sameLayout(versions[slot], stored); err != nil {
+			if err := e.catalog.sameLayout(txn, versions[slot], slot, stored); err != nil {
 				return nil, err
 			}
 			continue
@@ -265,24 +265,6 @@ func removeDatabase(txn *lmdbenv.Txn, name string) error {
 		return err
 	}
 	return txn.Drop(db, true)
-}
-
-func sameLayout(v *view, stored layout) error {
-	changed := &LayoutError{View: v.name, Version: v.version}
-	for _, line := range stored.Lines {
-		if !slices.Contains(v.layout, line) {
-			changed.Gone = append(changed.Gone, line)
-		}
-	}
-	for _, line := range v.layout {
-		if !slices.Contains(stored.Lines, line) {
-			changed.New = append(changed.New, line)
-		}
-	}
-	if len(changed.Gone)+len(changed.New) > 0 {
-		return changed
-	}
-	return nil
 }
 
 // stale tells which checkpoints the log does not confirm.
