@@ -146,11 +146,11 @@ func describeSchema(s *schema.Schema) DescribedSchema {
 }
 
 func (s *Store) describeJournal(d *Description) error {
-	needed, err := s.log.needsJournal()
+	m, err := s.log.readMark()
 	if err != nil {
 		return err
 	}
-	d.Closed = !needed
+	d.Closed = !m.needed
 	found, err := journal.Inspect(filepath.Join(s.dir, journalDir), journal.Options{Store: d.Store, Folded: d.Events})
 	if errors.Is(err, os.ErrPermission) {
 		return err

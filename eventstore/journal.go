@@ -17,7 +17,7 @@ func (s *Store) openJournal(head place, o *Options) (place, error) {
 	dir := filepath.Join(s.dir, journalDir)
 	segment, segments := o.journalShape()
 	j, found, err := journal.Open(dir, journal.Options{
-		Store: s.log.store, Folded: head.position, SegmentSize: segment, Segments: segments, FS: s.hooks.fs,
+		Store: s.log.store, Folded: head.position, SegmentSize: segment, Segments: segments, FS: s.hooks.fs, Announce: s.announce,
 	})
 	if err != nil {
 		return place{}, err

@@ -294,17 +294,11 @@ func open(dir string, o Options) (_ *Store, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
 	}
-	marked, err := s.checkJournal()
-	if err != nil {
+	if err := s.checkJournal(); err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
 	}
 	if head, err = s.openJournal(head, &o); err != nil {
 		return nil, fmt.Errorf("open event store %q: %w", dir, err)
-	}
-	if !marked {
-		if err := s.log.mark(markNeeded); err != nil {
-			return nil, fmt.Errorf("open event store %q: %w", dir, err)
-		}
 	}
 	if err := s.openIndex(o.MapSize, head); err != nil {
 		return nil, err

@@ -139,7 +139,7 @@ func (v *verifier) journal() error {
 	if v.isBackup() {
 		return nil // it has no journal, and needs none
 	}
-	if _, err := s.checkJournal(); err != nil {
+	if err := s.checkJournal(); err != nil {
 		return v.judge(err)
 	}
 	dir := filepath.Join(s.dir, journalDir)

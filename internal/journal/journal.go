@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -36,6 +37,11 @@ type Options struct {
 	Segments int
 	// FS is where the files are; nil means [Disk].
 	FS FS
+	// Announce is called with the numbers of all segments, ascending: before Open
+	// removes one, before Open returns, and before one that [Journal.Grow] made is
+	// used. So those announced last are all there, until the journal is opened
+	// again: one that is missing then was lost. When it fails, so does its caller.
+	Announce func(segments []int) error
 
 	// generation makes the generation of a segment's next use; nil means a
 	// random one.
@@ -51,6 +57,7 @@ type Journal struct {
 	size       int64
 	segments   int
 	generation func() uint64
+	announce   func(segments []int) error
 
 	appending sync.Mutex // held for a whole append, its sync included
 	buffer    []byte     // aligned, for a frame
@@ -291,36 +298,55 @@ func (j *Journal) Grow() (bool, error) {
 	j.growing.Lock()
 	defer j.growing.Unlock()
 	j.mu.Lock()
-	taken := make(map[int]bool)
-	fitting := 0
-	for _, s := range j.all {
-		taken[s.number] = true
-		if s.size == j.size {
-			fitting++
-		}
-	}
-	closed := j.closed
+	all, closed := slices.Clone(j.all), j.closed
 	header := j.header(&segment{size: j.size}, stateFree)
 	j.mu.Unlock()
 	if closed {
 		return false, ErrClosed
 	}
+	fitting := 0
+	for _, s := range all {
+		if s.size == j.size {
+			fitting++
+		}
+	}
 	if fitting >= j.segments {
 		return false, nil
 	}
-	number := 1
-	for taken[number] {
-		number++
-	}
-	s, err := createSegment(j.fs, j.dir, number, header)
+	s, err := createSegment(j.fs, j.dir, unusedNumber(all), header)
 	if err != nil {
 		return false, err
+	}
+	if err := j.announce(numbers(append(all, s))); err != nil {
+		// The file stays, since it may have been announced. The next one that is
+		// made takes its place.
+		return false, errors.Join(err, s.file.Close())
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.all = append(j.all, s)
 	j.free = append(j.free, s)
 	return true, nil
+}
+
+// unusedNumber is the lowest that none of the segments has.
+func unusedNumber(segments []*segment) int {
+	taken := numbers(segments)
+	number := 1
+	for slices.Contains(taken, number) {
+		number++
+	}
+	return number
+}
+
+// numbers are those of the segments, ascending.
+func numbers(segments []*segment) []int {
+	numbers := make([]int, len(segments))
+	for i, s := range segments {
+		numbers[i] = s.number
+	}
+	slices.Sort(numbers)
+	return numbers
 }
 
 // MaxPayload is how many bytes of records one Append may have.

@@ -10,7 +10,6 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -111,6 +110,9 @@ func Open(dir string, o Options) (*Journal, *Recovered, error) {
 	if o.generation == nil {
 		o.generation = randomGeneration
 	}
+	if o.Announce == nil {
+		o.Announce = func([]int) error { return nil }
+	}
 	switch {
 	case o.Folded == math.MaxUint64:
 		return nil, nil, errors.New("open journal: no position follows the last folded one")
@@ -139,6 +141,7 @@ func Open(dir string, o Options) (*Journal, *Recovered, error) {
 		size:       o.SegmentSize,
 		segments:   o.Segments,
 		generation: o.generation,
+		announce:   o.Announce,
 		block:      alignedBuffer(blockSize),
 		all:        segments,
 		last:       max(o.Folded, r.Last),
@@ -173,8 +176,8 @@ func openSegments(fs FS, dir string) ([]*segment, error) {
 			}
 			continue
 		}
-		number, err := strconv.Atoi(strings.TrimSuffix(name, segmentSuffix))
-		if err != nil || segmentName(dir, number) != path {
+		number, ok := segmentNumber(name)
+		if !ok {
 			return segments, fmt.Errorf("%q is no journal segment: move it away", path)
 		}
 		file, err := fs.Open(path)
@@ -213,14 +216,12 @@ func (j *Journal) arrange(r *Recovered) error {
 			j.used = append(j.used, f.segment)
 		}
 	}
-	kept := j.all[:0:0]
+	var kept, dropped []*segment
 	fitting := 0
 	for _, s := range j.all {
 		if !slices.Contains(j.used, s) {
 			if s.size != j.size || fitting >= j.segments {
-				if err := errors.Join(s.file.Close(), j.fs.Remove(s.name)); err != nil {
-					return fmt.Errorf("remove journal segment: %w", err)
-				}
+				dropped = append(dropped, s)
 				continue
 			}
 			j.free = append(j.free, s)
@@ -230,12 +231,31 @@ func (j *Journal) arrange(r *Recovered) error {
 		}
 		kept = append(kept, s)
 	}
-	j.all = kept
+	if err := j.drop(kept, dropped); err != nil {
+		return err
+	}
 	for range initialSegments - min(fitting, initialSegments) {
 		if _, err := j.Grow(); err != nil {
 			return err
 		}
 	}
+	return j.announce(numbers(j.all))
+}
+
+// drop leaves the journal with the segments that are kept.
+func (j *Journal) drop(kept, dropped []*segment) error {
+	if len(dropped) == 0 {
+		return nil
+	}
+	if err := j.announce(numbers(kept)); err != nil {
+		return err
+	}
+	for _, s := range dropped {
+		if err := errors.Join(s.file.Close(), j.fs.Remove(s.name)); err != nil {
+			return fmt.Errorf("remove journal segment: %w", err)
+		}
+	}
+	j.all = kept
 	return nil
 }
 

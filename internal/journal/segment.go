@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"unsafe"
 )
 
@@ -30,7 +32,14 @@ type segment struct {
 
 // segmentName is the path of the segment with that number.
 func segmentName(dir string, number int) string {
-	return filepath.Join(dir, fmt.Sprintf("%06d%s", number, segmentSuffix))
+	return filepath.Join(dir, SegmentName(number))
+}
+
+// segmentNumber is the number of the segment whose file has that name, and false
+// if no segment's has.
+func segmentNumber(name string) (number int, ok bool) {
+	number, err := strconv.Atoi(strings.TrimSuffix(name, segmentSuffix))
+	return number, err == nil && SegmentName(number) == name
 }
 
 // createSegment makes a free segment, filled with zeros and durable under its
