@@ -258,10 +258,14 @@ func (s *Store) indexedKey(key string) (*commit.Earlier, error) {
 		if err == nil && events[0].BatchKey() != key {
 			err = &event.CorruptError{Position: at.position, Message: "the index says that it has key " + key}
 		}
-		if err == nil {
-			earlier = commit.EarlierOf(events)
+		if err != nil {
+			return err
 		}
-		return err
+		for i := range events {
+			events[i] = events[i].Clone()
+		}
+		earlier = commit.EarlierOf(events)
+		return nil
 	})
 	return earlier, closedError(err)
 }

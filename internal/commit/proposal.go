@@ -51,6 +51,7 @@ type Proposal struct {
 	Size  int
 	Facts Facts
 
+	given     [][]string    // tags by event, without derived ones; set when there is a key
 	retention time.Duration // of keys
 	// What the slices are made of, as long as it is enough: most appends have
 	// one event, in one stream.
@@ -77,6 +78,8 @@ type Facts struct {
 type Earlier struct {
 	Receipt event.Receipt
 	Content Content
+
+	events []event.Event
 }
 
 // Known reports whether the append's key is known at the head of a log, of which
@@ -123,7 +126,7 @@ func Propose(schemas Schemas, a *event.Append, limits Limits) (*Proposal, error)
 		p.Events[i] = event.Trusted(record)
 	}
 	if p.Key != "" {
-		p.Content = ContentOf(p.Events)
+		p.Content, p.given = ContentOf(p.Events), givenTags(a)
 	}
 	return p, nil
 }
