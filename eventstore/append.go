@@ -58,8 +58,9 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 	}
 }
 
-// room waits until there is room in the tail. While log or index have no space
-// on the disk there is none: what is durable could not be taken up.
+// room waits until there is room in the tail, and has log and index make it.
+// While they have no space on the disk there is none: what is durable could not
+// be taken up.
 func (s *Store) room(ctx context.Context) error {
 	for _, f := range []*follower{s.folder, s.indexer} {
 		if f.stuck() == nil {
@@ -72,7 +73,25 @@ func (s *Store) room(ctx context.Context) error {
 			return &event.UnavailableError{Message: "no space for the append", Cause: f.behind(err)}
 		}
 	}
-	return s.recent.room(ctx, s.closing)
+	for {
+		folded := s.folder.attempt()
+		trimmed, err := s.recent.room()
+		if trimmed == nil || err != nil {
+			return err
+		}
+		_ = s.hooks.reach(pointFull) // can't fail
+		// One that fails to follow tries again by itself, and an append that
+		// comes later is told.
+		_, _ = s.folder.hurry(), s.indexer.hurry()
+		select {
+		case <-trimmed:
+		case <-folded: // so the index has something to follow
+		case <-s.closing:
+			return errClosed()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // AppendByKey returns the receipt of the append with that key.

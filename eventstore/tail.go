@@ -1,7 +1,6 @@
 package eventstore
 
 import (
-	"context"
 	"slices"
 	"sort"
 	"strings"
@@ -13,8 +12,12 @@ import (
 )
 
 // chunkEvents is how many events a chunk takes before the next batch opens a
-// new one. The tail is trimmed by whole chunks.
-const chunkEvents = 1024
+// new one, and 1/chunksOfTail of the tail's bound how many bytes. The tail is
+// trimmed by whole chunks: one of large records must not be most of it.
+const (
+	chunkEvents  = 1024
+	chunksOfTail = 16
+)
 
 // listKind is what the events of a list share.
 type listKind byte
@@ -62,11 +65,11 @@ type tail struct {
 // chunk holds whole batches. It only ever grows, at its end, and whoever reads
 // it looks no further than its tail's head.
 type chunk struct {
-	base uint64 // events[i] has position base+1+i
+	base  uint64 // events[i] has position base+1+i
+	bytes int64  // guarded by the mutex of recent
 
 	mu     sync.RWMutex
 	events []event.Event
-	bytes  int64
 	lists  map[list][]uint32 // offsets into events, ascending
 	ones   []uint32          // room for lists with one event, which most are
 	keys   map[string]uint32 // offset of the append's first event
@@ -101,13 +104,18 @@ func (r *recent) publish(events []event.Event) {
 	defer r.mu.Unlock()
 	old := r.current.Load()
 	next := &tail{chunks: old.chunks, base: old.base, head: placeOf(events[len(events)-1]), bytes: old.bytes, recent: r}
-	if n := len(next.chunks); n == 0 || next.chunks[n-1].len() >= r.chunk {
+	if n := len(next.chunks); n == 0 || r.full(next.chunks[n-1]) {
 		c := &chunk{base: old.head.position, lists: make(map[list][]uint32), keys: make(map[string]uint32)}
 		next.chunks = append(next.chunks[:n:n], c)
 	}
 	next.bytes += next.chunks[len(next.chunks)-1].add(events)
 	r.versions.add(events)
 	r.current.Store(next)
+}
+
+// full reports whether the chunk takes no more. mu is held.
+func (r *recent) full(c *chunk) bool {
+	return c.len() >= r.chunk || c.bytes >= r.max/chunksOfTail
 }
 
 // trim drops what log and index have up to position, by whole chunks.
@@ -147,27 +155,21 @@ func (r *recent) stop(err error) {
 	r.trimmed = make(chan struct{})
 }
 
-// room waits until the tail is below its bound.
-func (r *recent) room(ctx context.Context, stop <-chan struct{}) error {
-	for r.snapshot().bytes > r.max {
-		r.mu.Lock()
-		trimmed, stopped := r.trimmed, r.stopped
-		r.mu.Unlock()
-		if stopped != nil {
-			return stopped
-		}
-		if r.snapshot().bytes <= r.max {
-			return nil
-		}
-		select {
-		case <-trimmed:
-		case <-stop:
-			return errClosed()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+// room returns nil when the tail is below its bound, and otherwise a channel
+// that the next trim closes.
+func (r *recent) room() (trimmed <-chan struct{}, err error) {
+	if r.snapshot().bytes <= r.max {
+		return nil, nil
 	}
-	return nil
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stopped != nil {
+		return nil, r.stopped
+	}
+	if r.snapshot().bytes <= r.max {
+		return nil, nil
+	}
+	return r.trimmed, nil
 }
 
 func (c *chunk) len() int {

@@ -1,0 +1,68 @@
+package eventstore
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/verbatim-es/verbatim/event"
+)
+
+// large is an append of one record of a little more than 100 KiB.
+func large() event.Append {
+	a := struck("ledger-1")
+	a.Events[0].Metadata = []event.Meta{{Key: "pad", Value: strings.Repeat("x", 100<<10)}}
+	return a
+}
+
+// TestTailOfLargeRecordsIsTrimmed has log and index be one event behind all the
+// time: that is all that must stay in memory, but for a chunk.
+func TestTailOfLargeRecordsIsTrimmed(t *testing.T) {
+	t.Parallel()
+	const bound = 16 << 20
+	r := newRecent(place{}, bound, chunkEvents)
+	a := large()
+	for position := uint64(1); position <= 200; position++ {
+		record, err := event.BuildRecord(&a, 0, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		event.Seal(record, event.ID{15: byte(position)}, position, position)
+		r.publish([]event.Event{event.Trusted(record)})
+		r.trim(position - 1)
+		if got, most := r.snapshot().bytes, int64(bound/chunksOfTail+2*len(record)); got > most {
+			t.Fatalf("%d bytes are in memory at position %d, want %d at most", got, position, most)
+		}
+	}
+}
+
+// TestFullTailIsNotWaitedOut appends more than the tail takes while log and index
+// would follow by themselves in an hour.
+func TestFullTailIsNotWaitedOut(t *testing.T) {
+	t.Parallel()
+	var waits atomic.Int64
+	s := openFaulty(t, t.TempDir(), Options{
+		MaxTail: 1 << 20, MaxAppend: 1 << 20, MaxJournal: 16 << 20,
+		hooks: hooks{interval: time.Hour, at: func(p point) error {
+			if p == pointFull {
+				waits.Add(1)
+			}
+			return nil
+		}},
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	const appends = 60
+	for range appends {
+		if _, err := s.Append(ctx, large()); err != nil {
+			t.Fatalf("%v, after %d waits", err, waits.Load())
+		}
+	}
+	// One wait goes on when the log has followed, and ends when the index has.
+	// Each makes room for most of the bound.
+	if n := waits.Load(); n == 0 || n > 3*appends/8 {
+		t.Errorf("%d appends of a tenth of the bound waited %d times", appends, n)
+	}
+}
