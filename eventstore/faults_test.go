@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -339,7 +340,10 @@ func TestIdleWaitersSleep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ws.wake([]event.Event{event.Trusted(record)})
+	one := ws.wake([]event.Event{event.Trusted(record)})
+	if many := ws.wake(slices.Repeat([]event.Event{event.Trusted(record)}, 100)); many != one {
+		t.Errorf("%d signals for an event, %d for a batch of such", one, many)
+	}
 	for name, w := range entered {
 		sel := selections[name]
 		want := sel.Matches(event.Trusted(record))
@@ -348,7 +352,7 @@ func TestIdleWaitersSleep(t *testing.T) {
 		}
 		ws.remove(w)
 	}
-	if fmt.Sprint(len(ws.any), len(ws.on), len(ws.prefix), ws.len()) != "0 0 0 0" {
+	if fmt.Sprint(len(ws.any.waiters), len(ws.on), len(ws.prefix), ws.len()) != "0 0 0 0" {
 		t.Errorf("waiters stay behind: %+v", ws)
 	}
 }

@@ -13,10 +13,17 @@ import (
 type waiters struct {
 	mu     sync.Mutex
 	closed bool
-	any    map[*waiter]struct{}            // wait for every event
-	on     map[list]map[*waiter]struct{}   // wait for a list
-	prefix map[string]map[*waiter]struct{} // wait for types that start so
+	any    *waiting            // for every event
+	on     map[list]*waiting   // for those of a list
+	prefix map[string]*waiting // for types that start so
 	count  int
+	wakes  uint64 // calls of wake
+}
+
+// waiting are those who wait for the same.
+type waiting struct {
+	waiters map[*waiter]struct{}
+	woken   uint64 // by which call of wake
 }
 
 // waiter is one read that waits.
@@ -30,11 +37,13 @@ type waiter struct {
 
 func newWaiters() *waiters {
 	return &waiters{
-		any:    make(map[*waiter]struct{}),
-		on:     make(map[list]map[*waiter]struct{}),
-		prefix: make(map[string]map[*waiter]struct{}),
+		any:    newWaiting(),
+		on:     make(map[list]*waiting),
+		prefix: make(map[string]*waiting),
 	}
 }
+
+func newWaiting() *waiting { return &waiting{waiters: make(map[*waiter]struct{})} }
 
 // newWaiter enters the selection: for an item with tags under the first of
 // them, which usually is rarer than a type.
@@ -84,7 +93,7 @@ func (ws *waiters) add(w *waiter) {
 		return
 	}
 	if w.any {
-		ws.any[w] = struct{}{}
+		ws.any.waiters[w] = struct{}{}
 	}
 	for _, l := range w.on {
 		enter(ws.on, l, w)
@@ -98,7 +107,7 @@ func (ws *waiters) remove(w *waiter) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.count--
-	delete(ws.any, w)
+	delete(ws.any.waiters, w)
 	for _, l := range w.on {
 		leave(ws.on, l, w)
 	}
@@ -107,28 +116,32 @@ func (ws *waiters) remove(w *waiter) {
 	}
 }
 
-// wake wakes those who may match one of the events.
-func (ws *waiters) wake(events []event.Event) {
+// wake wakes those who may match one of the events, and returns how many signals
+// that took: one for each of what a waiter waits for, however many events are of
+// it.
+func (ws *waiters) wake(events []event.Event) (signals int) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	if ws.count == 0 {
-		return
+		return 0
 	}
-	wakeAll(ws.any)
+	ws.wakes++
+	signals = ws.any.wake(ws.wakes)
 	if len(ws.on) == 0 && len(ws.prefix) == 0 {
-		return
+		return signals
 	}
 	for _, e := range events {
 		for l := range lists(e) {
-			wakeAll(ws.on[l])
+			signals += ws.on[l].wake(ws.wakes)
 		}
 		name := e.Type()
 		for i := range len(name) {
 			if len(ws.prefix) > 0 && name[i] == '.' {
-				wakeAll(ws.prefix[name[:i+1]])
+				signals += ws.prefix[name[:i+1]].wake(ws.wakes)
 			}
 		}
 	}
+	return signals
 }
 
 // close wakes everybody, now and from now on.
@@ -136,12 +149,13 @@ func (ws *waiters) close() {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	ws.closed = true
-	wakeAll(ws.any)
-	for _, set := range ws.on {
-		wakeAll(set)
+	ws.wakes++
+	ws.any.wake(ws.wakes)
+	for _, w := range ws.on {
+		w.wake(ws.wakes)
 	}
-	for _, set := range ws.prefix {
-		wakeAll(set)
+	for _, w := range ws.prefix {
+		w.wake(ws.wakes)
 	}
 }
 
@@ -151,25 +165,33 @@ func (ws *waiters) len() int {
 	return ws.count
 }
 
-func wakeAll(set map[*waiter]struct{}) {
-	for w := range set {
-		signal(w.woken)
+// wake wakes all of them, unless this call of waiters.wake has. Nobody waits
+// where w is nil.
+func (w *waiting) wake(call uint64) (signals int) {
+	if w == nil || w.woken == call {
+		return 0
 	}
+	w.woken = call
+	for one := range w.waiters {
+		signal(one.woken)
+	}
+	return len(w.waiters)
 }
 
-func enter[K comparable](sets map[K]map[*waiter]struct{}, key K, w *waiter) {
-	set := sets[key]
-	if set == nil {
-		set = make(map[*waiter]struct{})
-		sets[key] = set
+func enter[K comparable](on map[K]*waiting, key K, w *waiter) {
+	if on[key] == nil {
+		on[key] = newWaiting()
 	}
-	set[w] = struct{}{}
+	on[key].waiters[w] = struct{}{}
 }
 
-func leave[K comparable](sets map[K]map[*waiter]struct{}, key K, w *waiter) {
-	set := sets[key]
-	delete(set, w)
-	if len(set) == 0 {
-		delete(sets, key)
+func leave[K comparable](on map[K]*waiting, key K, w *waiter) {
+	at := on[key]
+	if at == nil {
+		return // entered after the end
+	}
+	delete(at.waiters, w)
+	if len(at.waiters) == 0 {
+		delete(on, key)
 	}
 }
