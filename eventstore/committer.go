@@ -34,10 +34,12 @@ type committer struct {
 	stats   *stats
 	// persist makes a batch durable.
 	persist func([]event.Event) error
-	// published is called with its bytes after a batch became visible, and
-	// turnedReadOnly once, when the store takes no more.
+	// published is called with its bytes after a batch became visible,
+	// turnedReadOnly once, when the store takes no more, and clockBehind when the
+	// clock is found behind the last id: once, until it is not any more.
 	published      func(bytes int64)
 	turnedReadOnly func(error)
+	clockBehind    func(now time.Time, last event.ID)
 	now            func() time.Time
 	entropy        commit.Entropy
 	maxQueued      int // bytes
@@ -51,6 +53,7 @@ type committer struct {
 	until    time.Time
 	waiting  atomic.Int64 // length of queue
 
+	behind bool // the clock was, at the last commit; of who leads
 	// batch and proposals are scratch space of who leads.
 	batch     []*pending
 	proposals []*commit.Proposal
@@ -239,8 +242,13 @@ func (c *committer) commit(proposals []*commit.Proposal) (commit.Batch, error) {
 	if failed := c.failed.Load(); failed != nil {
 		return commit.Batch{}, failed
 	}
-	batch := commit.Decide(c.recent.snapshot(), proposals, c.now(), c.entropy)
+	before, now := c.recent.snapshot(), c.now()
+	batch := commit.Decide(before, proposals, now, c.entropy)
 	c.stats.decided(&batch)
+	if batch.ClockBehind && !c.behind {
+		c.clockBehind(now, before.head.id)
+	}
+	c.behind = batch.ClockBehind
 	if len(batch.Events) == 0 {
 		return batch, nil
 	}

@@ -74,7 +74,8 @@ type Options struct {
 	// the index is made again.
 	KeyRetention time.Duration
 	// Logger gets what an operator should know: events recovered after a crash,
-	// an index rebuilt, a store that turned read-only. Nil means nothing.
+	// an index rebuilt, a store that turned read-only, a clock that went back. Nil
+	// means nothing.
 	Logger *slog.Logger
 
 	hooks hooks
@@ -346,6 +347,10 @@ func (s *Store) start(head place, o Options) {
 		turnedReadOnly: func(err error) {
 			s.logger.Error("the store is read-only", "dir", s.dir, "error", err)
 			s.recent.stop(err)
+		},
+		clockBehind: func(now time.Time, last event.ID) {
+			s.logger.Warn("the clock is behind the last event; ids go on from there until it has caught up",
+				"dir", s.dir, "clock", now, "last", last.Timestamp())
 		},
 	}
 	s.committer.idle.L = &s.committer.mu
