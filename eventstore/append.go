@@ -16,8 +16,14 @@ import (
 // [event.Append.Validate], [*event.UnknownError], [*event.InvalidDataError],
 // [*event.TooLargeError], [*event.StoreChangedError], [*event.ConflictError],
 // [*event.KeyReusedError], and ctx's own mean that nothing was stored. An
-// [*event.UnavailableError] says so itself: it is [event.ErrOutcomeUnknown] after a failed sync, and when ctx ends
-// after the append was handed to the disk.
+// [*event.UnavailableError] says so itself: it is [event.ErrOutcomeUnknown]
+// after a failed sync, and when ctx ends while another caller has the append on
+// the way to the disk.
+//
+// An append that finds nobody committing does it itself, on the caller's
+// goroutine, and then returns when the disk has answered, also when ctx ends
+// before: a system call can't be given up, and to leave it to a goroutine of the
+// store would cost every lone append a switch of goroutines.
 //
 // The append may be reused by the caller when Append returns.
 func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, error) {

@@ -26,8 +26,9 @@ const sector = 512
 // powerDisk is a disk in memory for a store's journal. It keeps apart what a
 // process sees and what would be there after a loss of power, and counts what
 // is changed, by the journal here and by log and index elsewhere, so that the
-// power can go, or an error come, at each of them. Its methods are safe for
-// concurrent use.
+// power can go, or an error come, at each of them. What was not synced is lost
+// in part of the journal's files only: a transaction of log or index is there or
+// is not. Its methods are safe for concurrent use.
 type powerDisk struct {
 	mu     sync.Mutex
 	random *rand.Rand

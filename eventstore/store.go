@@ -25,9 +25,11 @@ import (
 // Options of a store. The zero value is a store with the schemas it has.
 type Options struct {
 	// ReadOnly opens a store that exists without taking it from the process that
-	// writes to it, which may be this one, and changes nothing; see [Open]. Of
-	// the other options Schemas, Compatibility, MaxTail and Logger are used.
-	// Schemas must be known to the store.
+	// writes to it, which may be this one, and changes nothing that is stored; see
+	// [Open]. The files "lock.mdb", by which LMDB knows its readers, are written
+	// to, and made where there are none. Of the other options Schemas,
+	// Compatibility, MaxTail, KeyRetention and Logger are used. Schemas must be
+	// known to the store.
 	ReadOnly bool
 	// Schemas are registered, as by [Store.Register]. The store keeps every
 	// schema it was ever opened with, so that its log describes itself; an old
