@@ -85,7 +85,6 @@ func (s *Store) room(ctx context.Context) error {
 		if trimmed == nil || err != nil {
 			return err
 		}
-		_ = s.hooks.reach(pointFull) // can't fail
 		// One that fails to follow tries again by itself, and an append that
 		// comes later is told.
 		_, _ = s.folder.hurry(), s.indexer.hurry()

@@ -39,7 +39,6 @@ const (
 	pointTrimmed   point = "trimmed"
 	pointOpened    point = "opened"  // the journal was read, nothing of it folded
 	pointCaughtUp  point = "caught"  // the log has caught up, the index has not
-	pointFull      point = "full"    // the tail is, and an append is about to wait
 	pointWaiting   point = "waiting" // a reader has found nothing, and is about to wait
 	pointEmptied   point = "emptied" // log and index are at the head, the journal is still open
 )
