@@ -159,6 +159,7 @@ func (b *Binary) checkEnum(enum *reflection.Enum) error {
 		return fmt.Errorf("a union's tag is of type %s, not a ubyte", base)
 	}
 	seen := make(map[string]bool, enum.ValuesLength())
+	var tags [256]bool
 	var value reflection.EnumVal
 	for i := range enum.ValuesLength() {
 		enum.Values(&value, i)
@@ -176,6 +177,10 @@ func (b *Binary) checkEnum(enum *reflection.Enum) error {
 		if value.Value() < 0 || value.Value() > 255 {
 			return fmt.Errorf("union tag %s = %d does not fit in a byte", name, value.Value())
 		}
+		if tags[value.Value()] {
+			return fmt.Errorf("union tag %s = %d is there twice", name, value.Value())
+		}
+		tags[value.Value()] = true
 		if member := value.UnionType(nil); member != nil && member.BaseType() == reflection.BaseTypeObj {
 			if _, err := b.object(member); err != nil {
 				return fmt.Errorf("union member %q: %w", name, err)

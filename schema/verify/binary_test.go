@@ -171,6 +171,22 @@ func TestOpenRefusesUnionMembersOutside(t *testing.T) {
 	}
 }
 
+// A tag that is there twice would mean one table to whoever takes the first, and
+// another to whoever takes the last.
+func TestOpenRefusesUnionTagsTwice(t *testing.T) {
+	t.Parallel()
+	bfbs := bytes.Clone(testdata(t, "shapes.bfbs"))
+	union := bfbsOf{t, reflection.GetRootAsSchema(bfbs, 0)}.enum("shapes.Extra")
+	var value reflection.EnumVal
+	union.Values(&value, 2)
+	if tab := value.Table(); !tab.MutateInt64Slot(6, 1) {
+		t.Fatal("the member's tag is not in the file")
+	}
+	if _, err := Open(bfbs); err == nil || !strings.Contains(err.Error(), `union tag Note = 1 is there twice`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Two structs of one size, each the other's only field: sizes cannot tell.
 func TestOpenRefusesStructsInEachOther(t *testing.T) {
 	t.Parallel()

@@ -139,6 +139,115 @@ func TestSharedVectorsAreBounded(t *testing.T) {
 	wantMessage(t, plan.Verify(b.FinishedBytes()), "too many times")
 }
 
+// sharedVector builds a shapes.Node with that many references to one other node,
+// which has a vector of length elements of the given size in a field.
+func sharedVector(count, field, size, length int) []byte {
+	b := flatbuffers.NewBuilder(0)
+	b.StartVector(size, length, 8)
+	for range size * length / 8 {
+		b.PrependUint64(0)
+	}
+	vector := b.EndVector(length)
+	b.StartObject(21)
+	b.PrependUOffsetTSlot(field, vector, 0)
+	child := b.EndObject()
+	b.StartVector(4, count, 4)
+	for range count {
+		b.PrependUOffsetT(child)
+	}
+	children := b.EndVector(count)
+	b.StartObject(21)
+	b.PrependUOffsetTSlot(3, children, 0)
+	b.Finish(b.EndObject())
+	return b.FinishedBytes()
+}
+
+// The elements are not looked at here, but by who reads them: a filter over
+// children[].bytes[] visits all.
+func TestSharedElementsAreBounded(t *testing.T) {
+	t.Parallel()
+	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")
+	for name, vector := range map[string]struct{ field, size int }{
+		"structs": {5, 8}, "doubles": {7, 8}, "bytes": {8, 1}, "bools": {9, 1},
+	} {
+		if err := plan.Verify(sharedVector(1, vector.field, vector.size, 4<<20)); err != nil {
+			t.Errorf("%s, not shared: %v", name, err)
+		}
+		if err := plan.Verify(sharedVector(100_000, vector.field, vector.size, 64/vector.size)); err != nil {
+			t.Errorf("a few %s shared by many: %v", name, err)
+		}
+		wantMessage(t, plan.Verify(sharedVector(100_000, vector.field, vector.size, 1<<20)), "too many times")
+	}
+}
+
+// A nested buffer may be much longer than what its root reaches.
+func TestSharedNestedBuffersAreBounded(t *testing.T) {
+	t.Parallel()
+	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")
+	const inner = 18
+	b := flatbuffers.NewBuilder(0)
+	name := b.CreateString("x")
+	b.StartObject(2)
+	b.PrependUOffsetTSlot(0, name, 0)
+	b.Finish(b.EndObject())
+	leaf := append(b.FinishedBytes(), make([]byte, 1<<20)...)
+	build := func(count int) []byte {
+		b := flatbuffers.NewBuilder(0)
+		buffer := b.CreateByteVector(leaf)
+		b.StartObject(21)
+		b.PrependUOffsetTSlot(inner, buffer, 0)
+		child := b.EndObject()
+		b.StartVector(4, count, 4)
+		for range count {
+			b.PrependUOffsetT(child)
+		}
+		children := b.EndVector(count)
+		b.StartObject(21)
+		b.PrependUOffsetTSlot(3, children, 0)
+		b.Finish(b.EndObject())
+		return b.FinishedBytes()
+	}
+	if err := plan.Verify(build(1)); err != nil {
+		t.Error(err)
+	}
+	wantMessage(t, plan.Verify(build(1000)), "too many times")
+}
+
+// Many references to one empty table, of a type with unions of high ids: each
+// asks for the tag of every union.
+func TestAbsentUnionsAreBounded(t *testing.T) {
+	t.Parallel()
+	unions := func(count int) *Plan {
+		root := &table{
+			fields:  []field{{kind: tableVector, size: referenceSize, mask: referenceMask}},
+			targets: make([]target, 1+2*count), names: make([]string, 1+2*count), lastDemanding: 2 * count,
+		}
+		root.targets[0] = target{elemSize: referenceSize, elemMask: referenceMask, table: root}
+		for i := range count {
+			root.fields = append(root.fields, field{kind: inlineValue, size: 1}, field{kind: unionValue, size: referenceSize, mask: referenceMask, demanding: true})
+			root.demanding = append(root.demanding, 2+2*i)
+		}
+		return &Plan{root: root, share: share}
+	}
+	b := flatbuffers.NewBuilder(0)
+	b.StartObject(0)
+	empty := b.EndObject()
+	const count = 10_000
+	b.StartVector(4, count, 4)
+	for range count {
+		b.PrependUOffsetT(empty)
+	}
+	all := b.EndVector(count)
+	b.StartObject(1)
+	b.PrependUOffsetTSlot(0, all, 0)
+	b.Finish(b.EndObject())
+	data := b.FinishedBytes()
+	if err := unions(20).Verify(data); err != nil {
+		t.Errorf("a few unions: %v", err)
+	}
+	wantMessage(t, unions(16_000).Verify(data), "too many times")
+}
+
 func TestVectorLengthAllocatesNothing(t *testing.T) {
 	const reals = 7
 	plan := compileTestdata(t, "shapes.bfbs", "shapes.Node")

@@ -25,7 +25,7 @@ func (b *Binary) Compile(name string) (*Plan, error) {
 	if !ok || b.objects[index].IsStruct() {
 		return nil, fmt.Errorf("the schema has no table %q", name)
 	}
-	c := compiler{binary: b, tables: make(map[int]*table)}
+	c := newCompiler(b)
 	root := c.table(index)
 	for {
 		next, ok := c.next()
@@ -43,7 +43,7 @@ func (b *Binary) Compile(name string) (*Plan, error) {
 // such a table, plans of others that reach it must not be used.
 func (b *Binary) CompileAll() (plans map[string]*Plan, refused map[string]error) {
 	plans, refused = make(map[string]*Plan), make(map[string]error)
-	c := compiler{binary: b, tables: make(map[int]*table)}
+	c := newCompiler(b)
 	for name, index := range b.byName {
 		if !b.objects[index].IsStruct() {
 			plans[name] = &Plan{root: c.table(index), share: share}
@@ -66,8 +66,13 @@ func (b *Binary) CompileAll() (plans map[string]*Plan, refused map[string]error)
 // other in any way, so each gets its place before its fields are filled in.
 type compiler struct {
 	binary  *Binary
-	tables  map[int]*table // by object index
-	pending []int          // object indexes without fields yet
+	tables  map[int]*table   // by object index
+	pending []int            // object indexes without fields yet
+	unions  map[int][]*table // by enum index, their tables by tag
+}
+
+func newCompiler(b *Binary) *compiler {
+	return &compiler{binary: b, tables: make(map[int]*table), unions: make(map[int][]*table)}
 }
 
 func (c *compiler) table(index int) *table {
@@ -111,7 +116,7 @@ func (c *compiler) fill(index int) error {
 			return fmt.Errorf("field %q: %w", name, err)
 		}
 		if f.demanding = f.required || f.kind == unionValue; f.demanding {
-			t.lastDemanding = id
+			t.demanding, t.lastDemanding = append(t.demanding, id), id
 		}
 		t.fields[id], t.targets[id], t.names[id] = f, to, name
 	}
@@ -153,7 +158,7 @@ func (c *compiler) field(object *reflection.Object, source *reflection.Field) (f
 		}
 	case reflection.BaseTypeUnion:
 		f.kind = unionValue
-		to.members, err = c.members(c.binary.enums[typ.Index()])
+		to.members, err = c.members(int(typ.Index()))
 	case reflection.BaseTypeVector:
 		f.kind, to, err = c.vector(object, source, typ)
 	default:
@@ -162,8 +167,13 @@ func (c *compiler) field(object *reflection.Object, source *reflection.Field) (f
 	return f, to, err
 }
 
-// members returns the tables of a union by tag.
-func (c *compiler) members(union *reflection.Enum) ([]*table, error) {
+// members returns the tables of the union of that enum index by tag. All fields
+// of a union share one slice: with one for each, a small schema took much memory.
+func (c *compiler) members(index int) ([]*table, error) {
+	if byTag, ok := c.unions[index]; ok {
+		return byTag, nil
+	}
+	union := c.binary.enums[index]
 	var byTag []*table
 	var value reflection.EnumVal
 	for i := range union.ValuesLength() {
@@ -181,6 +191,7 @@ func (c *compiler) members(union *reflection.Enum) ([]*table, error) {
 		}
 		byTag[tag] = c.table(int(member.Index()))
 	}
+	c.unions[index] = byTag
 	return byTag, nil
 }
 

@@ -14,13 +14,23 @@
 //     bytes that were stored;
 //   - required fields are there, and a union's value is a table of its tag;
 //   - no chain of tables is deeper than [MaxDepth], and walking everything the
-//     buffer refers to, shared parts once for each reference, costs time
-//     proportional to its length.
+//     buffer refers to, every element of every vector and shared parts once for
+//     each reference, costs time proportional to its length.
 //
 // So no accessor panics, loops or reads outside it.
 //
-// Values are not judged: enums may hold numbers their schema does not name,
-// bools any byte, and a file identifier is not looked at.
+// Values are not judged: enums may hold numbers their schema does not name, and
+// bools any byte.
+//
+// File identifiers are not judged either, but for that of a .bfbs in [Open]. An
+// identifier belongs to a file, and a schema has one, for its root_type; what
+// this framework stores are events, commands, states and rows, of any table, and
+// the record around them says of which. So the generated constructors finish
+// buffers without one, also of the table that happens to be the root_type, while
+// flatc's JSON import and package dynamic write it there. Both are stored under
+// one fingerprint, whether one is there cannot be told from the bytes (what
+// follows the root reference may be a vtable), and no accessor looks at it. To
+// demand it would refuse what was stored and is right, and protect nobody.
 //
 // # Evolution
 //

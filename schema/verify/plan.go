@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -16,10 +17,12 @@ const (
 )
 
 // The work budget of one buffer is fixedBudget + share * length. It is spent
-// per reference followed: a table costs its vtable, a string or a vector of
-// references its bytes. A tree costs less than its length; only parts that are
-// referred to many times cost more, and sharing of up to share times on average
-// passes. Without it 2^64 visits fit into a kilobyte.
+// per reference followed: a table costs its vtable and the unions that its
+// vtable is too short for, a string, a vector or a nested buffer its bytes,
+// whether they are looked at here or only by who reads them. A tree costs little
+// more than its length; only parts that are referred to many times cost more,
+// and sharing of up to share times on average passes. Without it 2^64 visits fit
+// into a kilobyte.
 const (
 	fixedBudget = 64 << 10
 	share       = 32
@@ -40,8 +43,10 @@ type table struct {
 	targets []target
 	names   []string
 	name    string
-	// lastDemanding is the highest id of a demanding field, -1 for none.
+	// demanding are the ids of demanding fields, rising, and lastDemanding is the
+	// highest, -1 for none.
 	lastDemanding int
+	demanding     []int
 }
 
 type kind uint8
@@ -269,11 +274,9 @@ func (w *walk) table(t *table, pos uint64, depth int) *Error {
 			return err
 		}
 	}
-	for i := len(fields); i <= t.lastDemanding; i++ {
-		if t.fields[i].demanding {
-			if err := w.absent(t, i, vtable, pos); err != nil {
-				return err
-			}
+	if len(fields) <= t.lastDemanding {
+		if err := w.absentFrom(t, len(fields), vtable, pos); err != nil {
+			return err
 		}
 	}
 	if w.exact && count > len(fields) {
@@ -290,6 +293,21 @@ func (w *walk) entry(vtable uint64, i int) uint64 {
 		return 0
 	}
 	return u16(w.buf, vtable+at)
+}
+
+// absentFrom judges that no field of that id or a higher one has an entry in
+// the table at pos.
+func (w *walk) absentFrom(t *table, id int, vtable, pos uint64) *Error {
+	first, _ := slices.BinarySearch(t.demanding, id)
+	if err := w.spend(pos, uint64(len(t.demanding)-first)); err != nil {
+		return err
+	}
+	for _, i := range t.demanding[first:] {
+		if err := w.absent(t, i, vtable, pos); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // absent judges that the field of id i has no entry in the table at pos.
@@ -362,6 +380,9 @@ func (w *walk) reference(k kind, t *target, at uint64, depth int) *Error {
 	if count > 0 && first&uint64(t.elemMask) != 0 {
 		return w.fail(first, "the elements are not aligned to %d", t.elemMask+1)
 	}
+	if err := w.spend(pos, count*uint64(t.elemSize)); err != nil {
+		return err
+	}
 	switch k {
 	case stringVector:
 		return w.strings(first, count)
@@ -411,9 +432,6 @@ func ascii(buf []byte, first, end uint64) bool {
 }
 
 func (w *walk) strings(first, count uint64) *Error {
-	if err := w.spend(first, count*referenceSize); err != nil {
-		return err
-	}
 	for i := range count {
 		if err := w.text(first + i*referenceSize); err != nil {
 			return err.at(i)
@@ -423,9 +441,6 @@ func (w *walk) strings(first, count uint64) *Error {
 }
 
 func (w *walk) tables(t *table, first, count uint64, depth int) *Error {
-	if err := w.spend(first, count*referenceSize); err != nil {
-		return err
-	}
 	for i := range count {
 		at := first + i*referenceSize
 		pos := follow(w.buf, at)
