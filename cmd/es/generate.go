@@ -18,7 +18,7 @@ type generateCommand struct {
 	Lang   []string    `default:"go" placeholder:"LANG" help:"Languages, separated by commas: go, and what flatc writes for clients: cpp, csharp, dart, java, kotlin, lua, php, python, rust, swift, ts."`
 	Compat compat.Mode `default:"FULL_TRANSITIVE" placeholder:"MODE" help:"What the schemas must keep towards the committed binary schemas: NONE, BACKWARD, FORWARD, FULL, or one of the last three with _TRANSITIVE; ${default} when not given."`
 	Force  bool        `help:"Write code that breaks what is stored and what runs, see --compat."`
-	Check  bool        `help:"Write nothing; fail when generated code is not up to date."`
+	Check  bool        `help:"Write nothing; fail when generated code or the history is not up to date, or the schemas break it."`
 	Quiet  bool        `short:"q" help:"Do not name the files that are written."`
 	Module string      `placeholder:"DIR" default:"." help:"A directory in the module whose go.mod selects the version of flatbuffers."`
 }
@@ -31,7 +31,7 @@ func (*generateCommand) Help() string {
   account/account.bfbs               the binary schema that the above embeds
   account/accountview/…view.es.go    view rows, projectors, lookups (needs cgo)
   account/internal/fb/fb.go          flatc's own output
-  account/history/…bfbs              the versions that account.bfbs has replaced
+  account/history/…bfbs              account.bfbs, and the versions it has replaced
 
 Commit all of it. Programs that use it need neither es nor flatc.
 
@@ -39,7 +39,8 @@ Before anything is written, the new binary schema is compared with the committed
 one and with all that came before it, which history keeps: events are read for
 ever, so a change that breaks them is refused, with the line it is on. Views are
 free to change when their version does. What --force breaks with is taken out of
-the history.
+the history; --compat NONE begins it anew, and reads nothing of it. --check
+compares, too, so that it finds two branches that were merged and don't agree.
 
 With --lang go,ts,python it also writes ts/… and python/…: flatc's own code for
 those languages, es.fbs included, for clients. That needs a flatc of its own,
@@ -76,9 +77,6 @@ func (c *generateCommand) Run(to *console) error {
 	if err != nil {
 		return fmt.Errorf("generate:\n%w", err)
 	}
-	if c.Check {
-		return c.check(to, files)
-	}
 	if err := c.compare(to, files); err != nil {
 		return err
 	}
@@ -87,6 +85,9 @@ func (c *generateCommand) Run(to *console) error {
 		return fmt.Errorf("generate: %w", err)
 	}
 	files = append(files, retired...)
+	if c.Check {
+		return c.check(to, files)
+	}
 	changed, err := codegen.Write(files)
 	if err != nil {
 		return err
@@ -119,7 +120,7 @@ func (c *generateCommand) generate(to *console, compiler *flatc.Compiler, others
 func (c *generateCommand) compare(to *console, files []codegen.File) error {
 	broken, err := codegen.Breaking(to.ctx, c.Compat, files)
 	if err != nil {
-		return fmt.Errorf("generate: %w (--compat NONE compares nothing)", err)
+		return fmt.Errorf("generate: %w (--compat NONE compares nothing, and begins the history anew)", err)
 	}
 	switch {
 	case len(broken) == 0:

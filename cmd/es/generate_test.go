@@ -1,13 +1,16 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/schema/flatc"
+	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
 // project is a module with one schema.
@@ -18,7 +21,11 @@ type project struct {
 
 func newProject(t *testing.T) *project {
 	t.Helper()
-	dir := t.TempDir()
+	// A name that means something else to filepath.Glob.
+	dir := filepath.Join(t.TempDir(), "x[1]")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	p := &project{t: t, dir: dir, schema: filepath.Join(dir, "x.fbs")}
 	p.write("go.mod", "module example.test/x\n")
 	return p
@@ -64,6 +71,56 @@ func (p *project) binary() string {
 		p.t.Fatal(err)
 	}
 	return string(bfbs)
+}
+
+// history returns what is kept, contents by path.
+func (p *project) history() map[string]string {
+	p.t.Helper()
+	dir := filepath.Join(p.dir, "x", "history")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	kept := map[string]string{}
+	for _, entry := range entries {
+		path := filepath.Join(dir, entry.Name())
+		bfbs, err := os.ReadFile(path)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		kept[path] = string(bfbs)
+	}
+	return kept
+}
+
+// wantHistory fails the test where the history is not of these versions.
+func (p *project) wantHistory(when string, versions ...string) {
+	p.t.Helper()
+	got := slices.Sorted(maps.Values(p.history()))
+	slices.Sort(versions)
+	if !slices.Equal(got, versions) {
+		p.t.Errorf("%s the history has %d versions, not the %d wanted", when, len(got), len(versions))
+	}
+}
+
+// git runs git in the project.
+func (p *project) git(args ...string) {
+	p.t.Helper()
+	args = append([]string{"-C", p.dir, "-c", "user.name=x", "-c", "user.email=x@example.test", "-c", "commit.gpgsign=false"}, args...)
+	if out, err := exec.CommandContext(p.t.Context(), "git", args...).CombinedOutput(); err != nil {
+		p.t.Fatalf("git %q: %v\n%s", args, err, out)
+	}
+}
+
+// commit commits everything, in a repository that it makes if need be.
+func (p *project) commit() {
+	p.t.Helper()
+	if _, err := exec.LookPath("git"); err != nil {
+		p.t.Skip("git is not installed")
+	}
+	p.git("init", "-q", "-b", "main")
+	p.git("add", ".")
+	p.git("commit", "-q", "-m", "x")
 }
 
 func TestGenerateKeepsWhatIsStoredReadable(t *testing.T) {
@@ -119,26 +176,22 @@ func TestGenerateLetsViewsChangeWithTheirVersion(t *testing.T) {
 // What was generated since the last commit was never used by anybody.
 func TestGenerateComparesWithWhatIsCommitted(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed")
-	}
 	p := newProject(t)
-	git := func(args ...string) {
-		t.Helper()
-		args = append([]string{"-C", p.dir, "-c", "user.name=x", "-c", "user.email=x@example.test", "-c", "commit.gpgsign=false"}, args...)
-		if out, err := exec.CommandContext(t.Context(), "git", args...).CombinedOutput(); err != nil {
-			t.Fatalf("git %q: %v\n%s", args, err, out)
-		}
-	}
 	p.declare("n:long (id: 0);", "")
 	p.generate()
-	git("init", "-q")
-	git("add", ".")
-	git("commit", "-q", "-m", "x")
+	first := p.binary()
+	p.commit()
 	p.declare("n:long (id: 0);\nm:long (id: 1);", "")
 	p.generate()
+	p.wantHistory("with a draft", first, p.binary())
 	p.declare("n:long (id: 0);\nm:string (id: 1);", "")
 	p.generate()
+	p.wantHistory("with another draft", first, p.binary())
+	p.git("add", ".") // which is to be committed
+	p.declare("n:long (id: 0);\nm:int (id: 1);", "")
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, "x.Made.m: field-retyped") {
+		t.Errorf("against what is staged: status %d\n%s", status, stderr)
+	}
 	if err := os.RemoveAll(filepath.Join(p.dir, "x")); err != nil {
 		t.Fatal(err)
 	}
@@ -148,58 +201,181 @@ func TestGenerateComparesWithWhatIsCommitted(t *testing.T) {
 	}
 }
 
+// Two branches each append a field of the same id. Whoever merges them takes one
+// of the two: the other's events are there all the same.
+func TestGenerateComparesWithBothSidesOfAMerge(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.declare("n:long (id: 0);", "")
+	p.generate()
+	first := p.binary()
+	p.commit()
+	p.git("checkout", "-q", "-b", "theirs")
+	p.declare("n:long (id: 0);\nm:string (id: 1);", "")
+	p.generate()
+	theirs := p.binary()
+	p.commit()
+	p.git("checkout", "-q", "main")
+	p.declare("n:long (id: 0);\nm:long (id: 1);", "")
+	p.generate()
+	ours := p.binary()
+	p.commit()
+	if _, stderr := p.generate("--check"); stderr != "" {
+		t.Errorf("before they are merged:\n%s", stderr)
+	}
+	p.git("merge", "-q", "--no-commit", "-X", "ours", "theirs")
+	p.wantHistory("merged,", first, ours, theirs)
+	for _, when := range []string{"before the merge is committed", "after that"} {
+		if when == "after that" {
+			p.commit()
+		}
+		for _, args := range [][]string{{"--check"}, nil} {
+			if status, _, stderr := es(t, append([]string{"generate", p.schema}, args...)...); status != 1 || !strings.Contains(stderr, "x.Made.m: field-retyped") || !strings.Contains(stderr, "(against "+filepath.Join(p.dir, "x", "history")) {
+				t.Errorf("%s, %q: status %d\n%s", when, args, status, stderr)
+			}
+		}
+	}
+	p.generate("--force")
+	p.wantHistory("overruled,", first, ours)
+	p.generate()
+}
+
+// A version that was broken deliberately is compared with no more: neither where
+// git still has it at HEAD, nor after the next commit.
+func TestGenerateForgetsWhatWasOverruled(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"--force", "--compat=NONE"} {
+		p := newProject(t)
+		p.declare("n:long (id: 0);", "")
+		p.generate()
+		p.commit()
+		p.declare("n:string (id: 0);", "")
+		p.generate(how)
+		p.wantHistory(how, p.binary())
+		if stdout, stderr := p.generate(); stdout+stderr != "" {
+			t.Errorf("%s: the next one says\n%s%s", how, stdout, stderr)
+		}
+		p.generate("--check")
+		p.commit()
+		p.generate()
+		p.wantHistory(how+" and committed", p.binary())
+	}
+}
+
+func TestGenerateWithoutComparing(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.declare("n:long (id: 0);", "")
+	p.generate()
+	for path := range p.history() {
+		if err := os.WriteFile(path, []byte("nonsense"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.declare("n:string (id: 0);", "")
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, "--compat NONE") {
+		t.Errorf("a history that is none: status %d\n%s", status, stderr)
+	}
+	p.generate("--compat", "NONE")
+	p.wantHistory("begun anew,", p.binary())
+	if stdout, stderr := p.generate(); stdout+stderr != "" {
+		t.Errorf("the next one says\n%s%s", stdout, stderr)
+	}
+}
+
+// The committed version is not there to compare with, and may not be guessed.
+func TestGenerateNeedsToKnowWhatIsCommitted(t *testing.T) {
+	p := newProject(t)
+	p.declare("n:long (id: 0);", "")
+	p.generate()
+	p.commit()
+	bin := t.TempDir()
+	fake := "#!/bin/sh\necho 'fatal: detected dubious ownership in repository' >&2\nexit 128\n"
+	if err := os.WriteFile(filepath.Join(bin, "git"), []byte(fake), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, "dubious ownership") {
+		t.Errorf("status %d\n%s", status, stderr)
+	}
+}
+
+func TestGenerateRefusesACommittedFileThatIsHuge(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.declare("n:long (id: 0);", "")
+	p.generate()
+	if err := os.Truncate(filepath.Join(p.dir, "x", "x.bfbs"), verify.MaxBFBS+1); err != nil {
+		t.Fatal(err)
+	}
+	p.commit()
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, "at HEAD is no binary schema") {
+		t.Errorf("status %d\n%s", status, stderr)
+	}
+}
+
 // All versions that were ever committed count, not the last one only, and a
 // checkout without git's history has them.
 func TestGenerateComparesWithTheWholeHistory(t *testing.T) {
 	t.Parallel()
 	p := newProject(t)
-	history := func() []string {
-		t.Helper()
-		kept, err := filepath.Glob(filepath.Join(p.dir, "x", "history", "*.bfbs"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return kept
-	}
 	p.declare("n:long (id: 0);\nm:long (id: 1);", "")
 	p.generate()
-	if kept := history(); len(kept) != 0 {
-		t.Errorf("a first version left %v", kept)
-	}
 	first := p.binary()
+	p.wantHistory("after one version", first)
+	var kept string
+	for path := range p.history() {
+		kept = path
+	}
 	p.declare("n:long (id: 0);", "") // which only breaks the way back
-	stdout, _ := p.generate("--compat", "FORWARD_TRANSITIVE")
-	kept := history()
-	if len(kept) != 1 || !strings.Contains(stdout, filepath.ToSlash(kept[0])) {
-		t.Fatalf("kept %v, wrote\n%s", kept, stdout)
-	}
-	if bfbs, err := os.ReadFile(kept[0]); err != nil || string(bfbs) != first {
-		t.Errorf("what is kept is not the first version: %v", err)
-	}
+	p.generate("--compat", "FORWARD_TRANSITIVE")
+	second := p.binary()
+	p.wantHistory("after two versions", first, second)
 	p.declare("n:long (id: 0);\nm:string (id: 1);", "")
 	status, _, stderr := es(t, "generate", p.schema)
-	if status != 1 || !strings.Contains(stderr, p.schema+":6: x.Made.m: field-retyped") || !strings.Contains(stderr, "(against "+kept[0]+")") {
+	if status != 1 || !strings.Contains(stderr, p.schema+":6: x.Made.m: field-retyped") || !strings.Contains(stderr, "(against "+kept+")") {
 		t.Errorf("against a version before the last: status %d\n%s", status, stderr)
+	}
+	if status, _, stderr := es(t, "generate", p.schema, "--check"); status != 1 || !strings.Contains(stderr, "field-retyped") {
+		t.Errorf("check: status %d\n%s", status, stderr)
 	}
 	if status, _, stderr := es(t, "generate", p.schema, "--compat", "FULL", "--check"); status != 1 || strings.Contains(stderr, "field-retyped") {
 		t.Errorf("check: status %d\n%s", status, stderr)
 	}
-	second := p.binary()
 	p.generate("--force")
-	if kept := history(); len(kept) != 1 {
-		t.Errorf("after --force: %v", kept)
-	} else if bfbs, err := os.ReadFile(kept[0]); err != nil || string(bfbs) != second {
-		t.Errorf("--force left the version that it breaks: %v", err)
-	}
+	p.wantHistory("after --force", second, p.binary())
 	if _, stderr := p.generate(); stderr != "" {
 		t.Errorf("what was forced is complained about again:\n%s", stderr)
 	}
-	if err := os.WriteFile(history()[0], []byte("nonsense"), 0o644); err != nil {
+	if err := os.Remove(historyOf(t, p, second)); err != nil {
 		t.Fatal(err)
 	}
-	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, history()[0]+": ") {
+	p.generate("--check") // nobody can tell
+	third := historyOf(t, p, p.binary())
+	if err := os.Remove(third); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, _ := es(t, "generate", p.schema, "--check"); status != 1 || stdout != filepath.ToSlash(third)+"\n" {
+		t.Errorf("check of a history without the present version: status %d\n%s", status, stdout)
+	}
+	if err := os.WriteFile(third, []byte("nonsense"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, third+": ") {
 		t.Errorf("a history that is none: status %d\n%s", status, stderr)
 	}
+}
+
+// historyOf returns where a version is kept.
+func historyOf(t *testing.T, p *project, version string) string {
+	t.Helper()
+	for path, bfbs := range p.history() {
+		if bfbs == version {
+			return path
+		}
+	}
+	t.Fatal("a version is not in the history")
+	return ""
 }
 
 func TestHelpNamesAllLanguages(t *testing.T) {

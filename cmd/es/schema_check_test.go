@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -82,6 +83,36 @@ func TestSchemaCheckNamesWhatIsWrong(t *testing.T) {
 	}
 	if status, _, stderr := es(t, "schema", "check", "/dev/zero", "/dev/zero"); status != 1 || !strings.Contains(stderr, "/dev/zero: not a file") {
 		t.Errorf("a device: status %d\n%s", status, stderr)
+	}
+}
+
+// Not parallel: what others allocate would count, too.
+func TestHugeSchemasTakeBoundedMemory(t *testing.T) {
+	p := newProject(t)
+	p.declare("n:long (id: 0);", "")
+	p.generate()
+	huge := filepath.Join(p.dir, "huge.bfbs")
+	p.write("huge.bfbs", "\x10\x00\x00\x00BFBS")
+	kept := filepath.Join(p.dir, "x", "history", "0123456789abcdef.bfbs")
+	p.write(filepath.Join("x", "history", filepath.Base(kept)), "")
+	for _, path := range []string{huge, kept} {
+		if err := os.Truncate(path, 100<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{{"schema", "check", huge, huge}, {"schema", "register", t.TempDir(), huge}, {"generate", p.schema}} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		status, _, stderr := es(t, args...)
+		runtime.ReadMemStats(&after)
+		if status != 1 {
+			t.Errorf("%q: status %d\n%s", args, status, stderr)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 50<<20 {
+			t.Errorf("%q took %d bytes for a file of 100 MiB", args, took)
+		} else {
+			t.Logf("%q: %d bytes, %s", args, took, stderr)
+		}
 	}
 }
 

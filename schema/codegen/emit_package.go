@@ -53,7 +53,9 @@ func (u *unit) emitPackage() ([]byte, error) {
 		"Events and commands are read in place, without decoding: strings and slices\n"+
 		"from their methods alias the bytes they came in and are valid as long as those\n"+
 		"are (strings.Clone keeps one for longer). Bytes from outside must have been\n"+
-		"verified: stores and the bus have done so with whatever they hand out.",
+		"verified: stores and the bus have done so with whatever they hand out.\n\n"+
+		"A constructor allocates its result and, for each vector of more than 16\n"+
+		"strings or tables, what it notes their places in.",
 		u.name, u.namespace, u.file)
 	return e.goFile(doc, map[string]string{
 		"embed":   "_",
@@ -128,7 +130,7 @@ func (e *emitter) declareEvent(t *schema.Table) {
 	e.root(name)
 	e.accessors(name, t, "the event's record")
 	e.fields(t)
-	e.doc(nil, "New%s returns the event, ready to be appended.", name)
+	e.doc(nil, "New%s returns the event, ready to be appended.%s", name, e.panics(t))
 	e.p("func New%s(%s) event.Proposed {", name, e.signature(t))
 	e.p("return event.Proposed{Type: %sType, Data: build%s(%s), Schema: fingerprint}", name, name, arguments(t))
 	e.p("}\n")
@@ -146,7 +148,7 @@ func (e *emitter) declareCommand(t *schema.Table) {
 	e.root(name)
 	e.accessors(name, t, "the command's bytes")
 	e.fields(t)
-	e.doc(nil, "New%s returns the command's bytes, a FlatBuffer of %sType.", name, name)
+	e.doc(nil, "New%s returns the command's bytes, a FlatBuffer of %sType.%s", name, name, e.panics(t))
 	e.p("func New%s(%s) []byte {", name, e.signature(t))
 	e.p("b := flat.Get()")
 	e.p("return flat.Finish(b, write%s(b%s))", name, prefixed(arguments(t)))
@@ -211,6 +213,20 @@ func (e *emitter) signature(t *schema.Table) string {
 		params = append(params, "f "+base(t.Name)+"Fields")
 	}
 	return strings.Join(params, ", ")
+}
+
+// panics is what a constructor's comment says of required unions.
+func (e *emitter) panics(t *schema.Table) string {
+	var names []string
+	for _, f := range t.Fields {
+		if f.Required && shapeOf(f) == choice {
+			names = append(names, parameter(f.Name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" It panics when %s is nil: a required union has no value that means nothing.", strings.Join(names, " or "))
 }
 
 // arguments are the names of the parameters in signature.

@@ -113,6 +113,8 @@ func note(f *schema.Field) string {
 	switch s := shapeOf(f); {
 	case nullable(f), (s.object() || s == choice) && !f.Required:
 		return "nil: absent"
+	case s == choice:
+		return "required: nil panics where it is written"
 	case f.Type.Base.Real() && f.DefaultReal != 0:
 		return fmt.Sprintf("reads %v where it was never written", f.DefaultReal)
 	case f.Type.Base == schema.Bool && f.DefaultInt != 0:

@@ -31,7 +31,9 @@ type File struct {
 	Path    string
 	Content []byte // nil: there must be no such file
 
-	source *source // of a binary schema
+	// Of a binary schema that stands for its package; not of those in the history.
+	source      *source
+	fingerprint uint64
 }
 
 // unit is one schema on its way to becoming packages.
@@ -259,15 +261,17 @@ func (u *unit) emit(out string) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
+	binary := filepath.Join(out, u.name+".bfbs")
 	files := []File{
-		{Path: filepath.Join(out, u.name+".bfbs"), Content: u.bfbs, source: u.source},
+		{Path: binary, Content: u.bfbs, source: u.source, fingerprint: u.fingerprint},
+		{Path: historyPath(binary, u.fingerprint), Content: u.bfbs},
 		{Path: filepath.Join(out, u.name+".es.go"), Content: typed},
 	}
 	for _, low := range u.low {
 		files = append(files, File{Path: filepath.Join(out, "internal", "fb", low.Path), Content: low.Content})
 	}
 	// What was made of a file that is no longer included goes.
-	made, err := filepath.Glob(filepath.Join(out, "internal", "fb", "fb_*.go"))
+	made, err := matching(filepath.Join(out, "internal", "fb"), "fb_", ".go")
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,12 @@
 package codegen
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,27 +16,33 @@ import (
 	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
-// historyDir is the directory, beside a binary schema, of the versions that it
-// has replaced: each under its fingerprint, so that two branches never write
-// different files of one name.
+// historyDir is the directory, beside a binary schema, of all its versions, the
+// present one too: each under its fingerprint, so that two branches never write
+// different files of one name, and a merge keeps those of both.
 const historyDir = "history"
+
+// historyPath is where the history of the binary schema at path keeps a version.
+func historyPath(path string, fingerprint uint64) string {
+	return filepath.Join(filepath.Dir(path), historyDir, fmt.Sprintf("%016x.bfbs", fingerprint))
+}
 
 // Breaking compares the binary schemas among files with all versions that they
 // follow, and returns what breaks the mode, with the line it is on: that of the
 // table where a field is gone, none where a table is. See package compat for the
-// rules.
+// rules. Under mode NONE nothing is read.
 //
-// The versions are those in the directory "history" beside the file, which
-// [Retire] keeps, and the one that is about to be replaced: what git has at HEAD,
-// since what was generated after that and not committed may change freely.
-// Where git has none, it is the file itself; where there is no file, nothing.
+// The versions are those in the directory "history" beside the file, where
+// [Generate] puts each, and the one that is about to be replaced: what git has at
+// HEAD. What was generated after that, and is neither committed nor staged, may
+// change freely. Where git has no version, it is the file itself; where there is
+// no file, nothing.
 func Breaking(ctx context.Context, mode compat.Mode, files []File) (Problems, error) {
 	var problems Problems
 	for _, f := range files {
 		if f.source == nil || mode == compat.NoCheck {
 			continue
 		}
-		past, err := pastOf(ctx, f)
+		past, _, err := pastOf(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -62,36 +66,62 @@ func Breaking(ctx context.Context, mode compat.Mode, files []File) (Problems, er
 }
 
 // Retire returns what happens to the history of the binary schemas among files
-// when these are written: the version that each replaces is kept for comparisons
-// to come. A version that breaks the mode is forgotten, which happens only when
-// it was overruled, or when the mode is not transitive.
+// when these are written, besides their own being in it: the version that each
+// replaces is kept for comparisons to come, if it is not yet. A version that
+// breaks the mode is forgotten, which happens only when it was overruled, or when
+// the mode is not transitive, and so are drafts. Mode NONE forgets all, unread.
 func Retire(ctx context.Context, mode compat.Mode, files []File) ([]File, error) {
 	var changes []File
 	for _, f := range files {
 		if f.source == nil {
 			continue
 		}
-		past, err := pastOf(ctx, f)
+		change := retire
+		if mode == compat.NoCheck {
+			change = forgetAll
+		}
+		more, err := change(ctx, mode, f)
 		if err != nil {
 			return nil, err
 		}
-		for _, v := range past {
-			findings, err := compat.CheckHistory([][]byte{v.bfbs}, f.Content, mode)
-			if err != nil {
-				return nil, fmt.Errorf("compare %s with %s: %w", f.Path, v.path, err)
-			}
-			forget := bytes.Equal(v.bfbs, f.Content) || len(findings) > 0
-			switch {
-			case forget && v.kept:
-				changes = append(changes, File{Path: v.path})
-			case !forget && !v.kept:
-				parsed, err := schema.Parse(v.bfbs)
-				if err != nil {
-					return nil, fmt.Errorf("keep the version of %s: %w", f.Path, err)
-				}
-				name := fmt.Sprintf("%016x.bfbs", parsed.Fingerprint)
-				changes = append(changes, File{Path: filepath.Join(filepath.Dir(f.Path), historyDir, name), Content: v.bfbs})
-			}
+		changes = append(changes, more...)
+	}
+	return changes, nil
+}
+
+func forgetAll(_ context.Context, _ compat.Mode, f File) ([]File, error) {
+	kept, err := keptVersions(f.Path)
+	var changes []File
+	for _, path := range kept {
+		if path != historyPath(f.Path, f.fingerprint) {
+			changes = append(changes, File{Path: path})
+		}
+	}
+	return changes, err
+}
+
+func retire(ctx context.Context, mode compat.Mode, f File) ([]File, error) {
+	past, drafts, err := pastOf(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	var changes []File
+	for _, path := range drafts {
+		changes = append(changes, File{Path: path})
+	}
+	for _, v := range past {
+		if v.fingerprint == f.fingerprint {
+			continue // f's own
+		}
+		findings, err := compat.CheckHistory([][]byte{v.bfbs}, f.Content, mode)
+		if err != nil {
+			return nil, fmt.Errorf("compare %s with %s: %w", f.Path, v.path, err)
+		}
+		switch forget := len(findings) > 0; {
+		case forget && v.kept:
+			changes = append(changes, File{Path: v.path})
+		case !forget && !v.kept:
+			changes = append(changes, File{Path: historyPath(f.Path, v.fingerprint), Content: v.bfbs})
 		}
 	}
 	return changes, nil
@@ -99,52 +129,101 @@ func Retire(ctx context.Context, mode compat.Mode, files []File) ([]File, error)
 
 // version is an earlier version of a binary schema.
 type version struct {
-	path string
-	bfbs []byte
-	kept bool // in the history, and not about to be replaced
+	path        string
+	bfbs        []byte
+	fingerprint uint64
+	kept        bool // in the history
+}
+
+// parseVersion reads the version that a file holds.
+func parseVersion(path string, bfbs []byte, kept bool) (version, error) {
+	parsed, err := schema.Parse(bfbs)
+	if err != nil {
+		return version{}, fmt.Errorf("%s: %w: restore it, or remove it if nobody ever used that version", path, err)
+	}
+	return version{path, bfbs, parsed.Fingerprint, kept}, nil
 }
 
 // pastOf returns the versions that a binary schema follows: the history, in any
-// order, and last what it replaces.
-func pastOf(ctx context.Context, f File) ([]version, error) {
-	kept, err := filepath.Glob(filepath.Join(filepath.Dir(f.Path), historyDir, "*.bfbs"))
+// order, and last what it replaces. Apart from them are the paths of drafts,
+// which the history has and git has not: no version that anybody used.
+func pastOf(ctx context.Context, f File) (past []version, drafts []string, err error) {
+	kept, err := keptVersions(f.Path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var past []version
+	old, in, err := replaced(ctx, f.Path)
+	if err != nil {
+		return nil, nil, err
+	}
+	var tracked map[string]bool
+	if in != nil {
+		if tracked, err = in.tracked(ctx, historyDir); err != nil {
+			return nil, nil, err
+		}
+	}
 	for _, path := range kept {
+		if in != nil && !tracked[filepath.Base(path)] {
+			if path != historyPath(f.Path, f.fingerprint) {
+				drafts = append(drafts, path)
+			}
+			continue
+		}
 		bfbs, err := readBinary(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if _, err := schema.Parse(bfbs); err != nil {
-			return nil, fmt.Errorf("%s: %w: restore it, or remove it if nobody ever used that version", path, err)
+		v, err := parseVersion(path, bfbs, true)
+		if err != nil {
+			return nil, nil, err
 		}
-		past = append(past, version{path, bfbs, true})
+		past = append(past, v)
 	}
-	old, err := checkedIn(ctx, f.Path)
-	if err != nil || old == nil {
-		return past, err
+	if old == nil {
+		return past, drafts, nil
 	}
-	for i, v := range past {
-		if bytes.Equal(v.bfbs, old) { // a version that came back
-			return append(slices.Delete(past, i, i+1), v), nil
+	last, err := parseVersion(f.Path, old, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	if i := slices.IndexFunc(past, func(v version) bool { return v.fingerprint == last.fingerprint }); i >= 0 {
+		last = past[i]
+		return append(slices.Delete(past, i, i+1), last), drafts, nil
+	}
+	if in != nil && len(kept) > 0 {
+		// Taken out of the history since the last commit: it was overruled.
+		committed, err := in.atHead(ctx, historyDir+"/"+filepath.Base(historyPath(f.Path, last.fingerprint)))
+		if err != nil || committed != nil {
+			return past, drafts, err
 		}
 	}
-	return append(past, version{f.Path, old, false}), nil
+	return append(past, last), drafts, nil
 }
 
-// checkedIn returns the committed content of a file, its present one where
-// nothing is committed, nil where there is none.
-func checkedIn(ctx context.Context, path string) ([]byte, error) {
-	if committed, ok := inGit(ctx, path); ok {
-		return committed, nil
+// keptVersions returns the paths of the versions in the history of the binary
+// schema at path, sorted.
+func keptVersions(path string) ([]string, error) {
+	return matching(filepath.Join(filepath.Dir(path), historyDir), "", ".bfbs")
+}
+
+// replaced returns the version that a binary schema at path replaces, and the
+// checkout that it is committed in: what is at HEAD, or where nothing is, the
+// present file and no checkout; nil where there is none.
+func replaced(ctx context.Context, path string) ([]byte, *checkout, error) {
+	in, err := checkoutOf(ctx, filepath.Dir(path))
+	if err != nil {
+		return nil, nil, err
+	}
+	if in != nil {
+		if committed, err := in.atHead(ctx, filepath.Base(path)); err != nil || committed != nil {
+			return committed, in, err
+		}
 	}
 	content, err := readBinary(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
-	return content, err
+	return content, nil, err
 }
 
 // readBinary reads no more than a binary schema may have.
@@ -159,29 +238,6 @@ func readBinary(path string) ([]byte, error) {
 		err = fmt.Errorf("%s is no binary schema: it has more than %d bytes", path, verify.MaxBFBS)
 	}
 	return content, err
-}
-
-// inGit returns a file's content at HEAD. Without git, outside of a repository
-// and for a file that is not in it there is none.
-func inGit(ctx context.Context, path string) ([]byte, bool) {
-	dir := filepath.Dir(path)
-	for { // what was removed is still at HEAD
-		if info, err := os.Stat(dir); err == nil && info.IsDir() {
-			break
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return nil, false
-		}
-		dir = parent
-	}
-	below, err := filepath.Rel(dir, path)
-	if err != nil {
-		return nil, false
-	}
-	cmd := exec.CommandContext(ctx, "git", "-C", dir, "cat-file", "blob", "HEAD:./"+filepath.ToSlash(below))
-	content, err := cmd.Output()
-	return content, err == nil && len(content) <= verify.MaxBFBS
 }
 
 // nearest is the line of what a name means or, where that is gone, of what it

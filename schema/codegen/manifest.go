@@ -44,7 +44,7 @@ func obsolete(now File) ([]File, error) {
 		return nil, err
 	}
 	dir := filepath.Dir(now.Path)
-	others, err := filepath.Glob(filepath.Join(dir, "*"+manifestExt))
+	others, err := matching(dir, "", manifestExt)
 	if err != nil {
 		return nil, err
 	}

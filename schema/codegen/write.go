@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Changed returns the files whose content on disk differs.
@@ -47,6 +48,26 @@ func Write(files []File) ([]File, error) {
 		}
 	}
 	return changed, nil
+}
+
+// matching returns the paths of what a directory has with names that begin and
+// end so, sorted; none where there is no such directory. Unlike with
+// filepath.Glob, the directory may have any name.
+func matching(dir, prefix, suffix string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var paths []string
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix) {
+			paths = append(paths, filepath.Join(dir, name))
+		}
+	}
+	return paths, nil
 }
 
 func replace(f File) error {

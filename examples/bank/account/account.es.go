@@ -8,6 +8,9 @@
 // from their methods alias the bytes they came in and are valid as long as
 // those are (strings.Clone keeps one for longer). Bytes from outside must have
 // been verified: stores and the bus have done so with whatever they hand out.
+//
+// A constructor allocates its result and, for each vector of more than 16
+// strings or tables, what it notes their places in.
 package account
 
 import (

@@ -8,6 +8,9 @@
 // from their methods alias the bytes they came in and are valid as long as
 // those are (strings.Clone keeps one for longer). Bytes from outside must have
 // been verified: stores and the bus have done so with whatever they hand out.
+//
+// A constructor allocates its result and, for each vector of more than 16
+// strings or tables, what it notes their places in.
 package sale
 
 import (
@@ -560,7 +563,8 @@ type SellFields struct {
 	Unit Unit // reads 1 where it was never written
 }
 
-// NewSell returns the command's bytes, a FlatBuffer of SellType.
+// NewSell returns the command's bytes, a FlatBuffer of SellType. It panics when
+// paid is nil: a required union has no value that means nothing.
 func NewSell(total Price, paid Means, f SellFields) []byte {
 	b := flat.Get()
 	return flat.Finish(b, writeSell(b, total, paid, f))

@@ -28,8 +28,8 @@ type Turnover struct {
 	Unit  sale.Unit
 	Total sale.Price
 	// How most of it was paid.
-	Means   sale.Means // nil: absent
-	Either  sale.Either
+	Means   sale.Means  // nil: absent
+	Either  sale.Either // required: nil panics where it is written
 	Rates   []sale.Rate
 	Parts   []sale.Price
 	Best    *sale.Rate    // nil: absent
