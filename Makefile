@@ -10,6 +10,8 @@ FIRST     := The first build compiles LMDB from source: a minute without output 
 TIMEOUT   ?= 20m
 # How long each run of "make bench" appends.
 BENCH_SECONDS ?= 60
+# How long each test runs in "make fuzz".
+FUZZ_TIME ?= 20s
 # Packages with tests that leave something out under the race detector.
 NORACE     = $$(grep -rl --include='*_test.go' '^//go:build !race' . | xargs -n1 dirname | sort -u)
 
@@ -71,6 +73,14 @@ crash: ## the store's crash suite, long: lost writes, failing disks, killed proc
 .PHONY: flips
 flips: ## flip every byte of a small store's log and index, and every bit of their separators; takes half an hour
 	$(GO) test -count=1 -timeout 90m -run '^TestFlipped(Files|Separators)$$' -v ./eventstore -flip-step=1
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZ_TIME, one after the other
+	@set -o pipefail; $(GO) test -list '^Fuzz' ./... \
+	| awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' \
+	| while read -r package name; do \
+	echo "$$package $$name"; \
+	$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) "$$package" </dev/null || exit 1; done
 
 .PHONY: seeded-bugs
 seeded-bugs: ## put known bugs into journal, store, aggregate and views, and fail unless their tests catch each

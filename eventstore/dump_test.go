@@ -137,6 +137,7 @@ func TestLoadTrustsNothing(t *testing.T) {
 		"schemas behind pages":         {join(dump[:len(dump)-sectionHeader], schemas[0], end), "out of place"},
 		"two heads":                    {join(head, dump), "out of place"},
 		"no schemas":                   {join(head, section(dumpPage, join(records...)), end), "data: "},
+		"a schema that is there twice": {join(head, join(schemas...), schemas[0], section(dumpPage, join(records...)), end), "is there twice"},
 		"a schema that is none":        {join(head, section(dumpSchema, []byte("nonsense")), end), "a schema: "},
 		"the last append is torn":      {with(records[:599]...), "it ends at position 599"},
 		"fewer than stated":            {with(records[:598]...), "it ends at position 598"},
@@ -154,6 +155,43 @@ func TestLoadTrustsNothing(t *testing.T) {
 		_, err := Load(t.Context(), bytes.NewReader(c.dump), to, LoadOptions{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want …%s…", name, err, c.want)
+		}
+		if entries, _ := os.ReadDir(filepath.Dir(to)); len(entries) > 0 {
+			t.Errorf("%s: left behind: %v", name, entries)
+		}
+	}
+}
+
+// TestLoadBoundsSchemas has more schemas in a dump than a store takes: each is
+// kept in memory, and made durable by itself.
+func TestLoadBoundsSchemas(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	filled(t, dir)
+	parts := sections(t, dumped(t, dir))
+	head, first := parts[0], parts[1]
+	bfbs := first[sectionHeader:]
+	// The same but for a type's name, which is another schema.
+	other := section(dumpSchema, bytes.ReplaceAll(bfbs, []byte("Noted"), []byte("Notes")))
+	many := bytes.Clone(head)
+	for i := range defaultMaxSchemas + 1 {
+		name := []byte{'N', byte('a' + i/26/26%26), byte('a' + i/26%26), byte('a' + i%26), 'x'}
+		many = append(many, section(dumpSchema, bytes.ReplaceAll(bfbs, []byte("Noted"), name))...)
+	}
+	for name, c := range map[string]struct {
+		dump    []byte
+		options LoadOptions
+		want    event.TooLargeError
+	}{
+		"number":     {bytes.Join([][]byte{head, first, other}, nil), LoadOptions{MaxSchemas: 1}, event.TooLargeError{Bound: "max_schemas", Limit: 1, Actual: 2}},
+		"bytes":      {bytes.Join([][]byte{head, first, other}, nil), LoadOptions{MaxSchemaBytes: 2*len(bfbs) - 1}, event.TooLargeError{Bound: "max_schema_bytes", Limit: uint64(2*len(bfbs) - 1), Actual: uint64(2 * len(bfbs))}},
+		"by default": {many, LoadOptions{}, event.TooLargeError{Bound: "max_schemas", Limit: defaultMaxSchemas, Actual: defaultMaxSchemas + 1}},
+	} {
+		to := filepath.Join(shmDir(t), "new")
+		_, err := Load(t.Context(), bytes.NewReader(c.dump), to, c.options)
+		var got *event.TooLargeError
+		if !errors.As(err, &got) || *got != c.want {
+			t.Errorf("%s: %v", name, err)
 		}
 		if entries, _ := os.ReadDir(filepath.Dir(to)); len(entries) > 0 {
 			t.Errorf("%s: left behind: %v", name, entries)

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -24,6 +25,9 @@ type LoadOptions struct {
 	// moving a store, when the old one is not used any more: followers go on
 	// where they were. Without it the store gets a new id, and they begin anew.
 	KeepStore bool
+	// MaxSchemas and MaxSchemaBytes are as in [Options], and have its defaults.
+	// A dump with more is an [*event.TooLargeError].
+	MaxSchemas, MaxSchemaBytes int
 	// Progress is called with the position loaded so far and the last there will
 	// be.
 	Progress func(position, head uint64)
@@ -61,9 +65,11 @@ type loader struct {
 	head    place
 	schemas *registry.Registry
 	verify  *verifier
-	buffer  []byte
-	events  []event.Event // verified, and to be committed
-	bytes   int
+	// kept is what there is of schemas so far.
+	kept   struct{ schemas, bytes int }
+	buffer []byte
+	events []event.Event // verified, and to be committed
+	bytes  int
 }
 
 func (l *loader) run(dir string) (err error) {
@@ -131,11 +137,23 @@ func (l *loader) sections() error {
 }
 
 func (l *loader) schema(bfbs []byte) error {
-	parsed, err := schema.Parse(append([]byte(nil), bfbs...))
-	if err == nil {
-		err = l.schemas.Learn([][]byte{parsed.BFBS})
+	// Before it is parsed: that takes memory, too.
+	l.kept.schemas++
+	l.kept.bytes += len(bfbs)
+	if limit := cmp.Or(l.options.MaxSchemas, defaultMaxSchemas); l.kept.schemas > limit {
+		return &event.TooLargeError{Bound: "max_schemas", Limit: uint64(limit), Actual: uint64(l.kept.schemas)}
 	}
+	if limit := cmp.Or(l.options.MaxSchemaBytes, defaultMaxSchemaBytes); l.kept.bytes > limit {
+		return &event.TooLargeError{Bound: "max_schema_bytes", Limit: uint64(limit), Actual: uint64(l.kept.bytes)}
+	}
+	parsed, err := schema.Parse(bfbs)
 	if err != nil {
+		return dumpDamage("a schema: %v", err)
+	}
+	if _, twice := l.schemas.Set().ByFingerprint(parsed.Fingerprint); twice {
+		return dumpDamage("the schema %016x is there twice", parsed.Fingerprint)
+	}
+	if err := l.schemas.Learn([][]byte{parsed.BFBS}); err != nil {
 		return dumpDamage("a schema: %v", err)
 	}
 	return l.log.keepSchemas([]*schema.Schema{parsed})

@@ -54,9 +54,9 @@ func (c *appendCommand) Run(to *console) (err error) {
 		return fmt.Errorf("append: %w", err)
 	}
 	defer func() { err = errors.Join(err, place.log.Close()) }()
-	_, fingerprint, ok := place.schemas.Lookup(c.Type)
-	if !ok {
-		return fmt.Errorf("append: no schema declares %q: register one that does, es schema register", c.Type)
+	fingerprint, err := place.currentOf(c.Type)
+	if err != nil {
+		return fmt.Errorf("append: %w", err)
 	}
 	table, err := dynamic.NewSet(place.schemas).Table(c.Type, fingerprint)
 	if err != nil {
@@ -108,10 +108,11 @@ func (c *appendCommand) parse() (conditions []event.Condition, metadata []event.
 
 // text is the JSON.
 func (c *appendCommand) text(stdin io.Reader) ([]byte, error) {
-	if c.Data != "-" {
-		return []byte(c.Data), nil
+	from := io.Reader(strings.NewReader(c.Data))
+	if c.Data == "-" {
+		from = stdin
 	}
-	text, err := io.ReadAll(io.LimitReader(stdin, maxJSON+1))
+	text, err := io.ReadAll(io.LimitReader(from, maxJSON+1))
 	if err == nil && len(text) > maxJSON {
 		err = &event.TooLargeError{Bound: "bytes of JSON", Limit: maxJSON, Actual: uint64(len(text))}
 	}

@@ -128,8 +128,16 @@ type typeVersion struct {
 	fingerprint uint64
 }
 
-// newDataFilter refuses an expression that makes sense for no event type of any
-// schema.
+// unfitError is an expression that makes sense for no event type of any schema
+// there is.
+type unfitError struct{ reasons []error }
+
+func (e *unfitError) Error() string {
+	return fmt.Sprintf("--where fits no event type of this store:\n%v", errors.Join(e.reasons...))
+}
+
+// newDataFilter returns an *unfitError together with the filter, which is good
+// for schemas to come.
 func newDataFilter(text string, schemas *schema.Set, tables *dynamic.Set) (*dataFilter, error) {
 	if text == "" {
 		return nil, nil
@@ -139,27 +147,36 @@ func newDataFilter(text string, schemas *schema.Set, tables *dynamic.Set) (*data
 		return nil, fmt.Errorf("--where: %w", err)
 	}
 	f := &dataFilter{expression: expression, tables: tables, compiled: make(map[typeVersion]*dynamic.Filter)}
+	fits := false
 	var reasons []error
 	for _, s := range schemas.Schemas() {
 		for _, t := range s.Tables {
 			if t.Role != schema.RoleEvent {
 				continue
 			}
-			table, err := tables.Table(t.Name, s.Fingerprint)
-			if err != nil {
-				return nil, err
-			}
-			compiled, err := expression.Compile(table)
-			if err != nil {
+			if _, err := f.compile(typeVersion{t.Name, s.Fingerprint}); err != nil {
 				reasons = append(reasons, err)
+			} else {
+				fits = true
 			}
-			f.compiled[typeVersion{t.Name, s.Fingerprint}] = compiled
 		}
 	}
-	if len(reasons) > 0 && len(reasons) == len(f.compiled) {
-		return nil, fmt.Errorf("--where fits no event type of this store:\n%w", errors.Join(reasons...))
+	if len(reasons) > 0 && !fits {
+		return f, &unfitError{reasons}
 	}
 	return f, nil
+}
+
+// compile returns the filter of a type, nil with an error where the type has not
+// the fields. Where its schema is of no use nothing is kept, and match says so.
+func (f *dataFilter) compile(version typeVersion) (*dynamic.Filter, error) {
+	table, err := f.tables.Table(version.name, version.fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	filter, err := f.expression.Compile(table)
+	f.compiled[version] = filter
+	return filter, err
 }
 
 func (f *dataFilter) match(e event.Event) (bool, error) {
@@ -169,12 +186,11 @@ func (f *dataFilter) match(e event.Event) (bool, error) {
 	version := typeVersion{e.Type(), e.Schema()}
 	filter, known := f.compiled[version]
 	if !known { // a schema that came later
-		table, err := f.tables.Table(e.Type(), e.Schema())
-		if err != nil {
+		var err error
+		filter, err = f.compile(version)
+		if _, known = f.compiled[version]; !known {
 			return false, err
 		}
-		filter, _ = f.expression.Compile(table) // nil where the fields are not there
-		f.compiled[version] = filter
 	}
 	if filter == nil {
 		return false, nil

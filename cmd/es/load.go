@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -12,6 +13,9 @@ type loadCommand struct {
 	File string `arg:"" optional:"" name:"file" help:"What es dump --pages wrote; stdin when not given."`
 
 	KeepStore bool `help:"Keep the store's id: for moving a store that is not used any more."`
+
+	MaxSchemas     int `placeholder:"N" help:"Load this many schemas at most; 1000 when not given."`
+	MaxSchemaBytes int `placeholder:"N" help:"Load this many bytes of schemas at most; 64 MiB when not given."`
 }
 
 // Help is what es load --help says below its first line.
@@ -25,6 +29,9 @@ one begins anew. DIR gets its name when everything is loaded and durable.
 }
 
 func (c *loadCommand) Run(to *console) error {
+	if c.MaxSchemas < 0 || c.MaxSchemaBytes < 0 {
+		return errors.New("load: --max-schemas and --max-schema-bytes must not be negative")
+	}
 	from := to.stdin
 	if c.File != "" {
 		file, err := os.Open(c.File)
@@ -35,7 +42,9 @@ func (c *loadCommand) Run(to *console) error {
 		from = file
 	}
 	show := newProgress(to.stderr, "events loaded")
-	head, err := eventstore.Load(to.ctx, from, c.Dir, eventstore.LoadOptions{KeepStore: c.KeepStore, Progress: show.at})
+	head, err := eventstore.Load(to.ctx, from, c.Dir, eventstore.LoadOptions{
+		KeepStore: c.KeepStore, MaxSchemas: c.MaxSchemas, MaxSchemaBytes: c.MaxSchemaBytes, Progress: show.at,
+	})
 	if err != nil {
 		return err
 	}

@@ -33,9 +33,14 @@ type place struct {
 		Register(context.Context, []byte) ([]compat.Finding, error)
 		Close() error
 	}
-	// schemas are those that are current, and all that learn was asked for.
+	// schemas are those of the store; of a bus, those that are current there and
+	// all that learn was asked for, current for no type.
 	schemas *schema.Set
-	bus     *client.Client // nil for a directory
+
+	// Of a bus; a directory has none.
+	bus        *client.Client
+	current    map[string]uint64 // fingerprints by type
+	unreadable map[uint64]error  // why schemas of the bus are of no use
 }
 
 // remote tells a bus from a directory.
@@ -76,7 +81,9 @@ func (f *placeFlags) dial(ctx context.Context) (*place, error) {
 	return p, nil
 }
 
-// fetch asks the bus for its current schemas.
+// fetch asks the bus for its current schemas. Which one is current for a type is
+// what the bus says: their order does not tell. A schema that is of no use is
+// missed where it is needed.
 func (p *place) fetch(ctx context.Context) error {
 	set, err := schema.Load()
 	if err != nil {
@@ -86,47 +93,52 @@ func (p *place) fetch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask for schemas: %w", err)
 	}
+	p.schemas, p.current, p.unreadable = set, make(map[string]uint64), make(map[uint64]error)
 	for _, t := range types {
-		if _, ok := set.ByFingerprint(t.Fingerprint); ok {
-			continue
-		}
-		s, err := p.ask(ctx, t.Fingerprint)
-		if err == nil {
-			err = set.Grow([]*schema.Schema{s}, nil)
-		}
-		if err != nil {
+		p.current[t.Type] = t.Fingerprint
+		if err := p.learn(ctx, t.Fingerprint); err != nil && p.unreadable[t.Fingerprint] == nil {
 			return err
 		}
 	}
-	p.schemas = set
 	return nil
 }
 
-// ask returns the schema of that fingerprint from the bus, verified to be it.
-func (p *place) ask(ctx context.Context, fingerprint uint64) (*schema.Schema, error) {
-	bfbs, err := p.bus.SchemaByFingerprint(ctx, fingerprint)
-	if err != nil {
-		return nil, fmt.Errorf("ask for schema %016x: %w", fingerprint, err)
+// currentOf returns the fingerprint of the schema that is current for a type,
+// which is known then.
+func (p *place) currentOf(typ string) (uint64, error) {
+	fingerprint, ok := p.current[typ]
+	if p.bus == nil {
+		_, fingerprint, ok = p.schemas.Lookup(typ)
 	}
-	s, err := schema.Parse(bfbs)
-	if err != nil {
-		return nil, fmt.Errorf("schema %016x of the bus: %w", fingerprint, err)
+	if !ok {
+		return 0, fmt.Errorf("no schema declares %q: register one that does, es schema register", typ)
 	}
-	if s.Fingerprint != fingerprint {
-		return nil, fmt.Errorf("asked for schema %016x, the bus gave %016x", fingerprint, s.Fingerprint)
-	}
-	return s, nil
+	return fingerprint, p.unreadable[fingerprint]
 }
 
-// learn makes the schema of that fingerprint known. A store's are.
+// learn makes the schema of that fingerprint known. A store's are. What the bus
+// gives is verified to be that schema; it is asked once for one that is not.
 func (p *place) learn(ctx context.Context, fingerprint uint64) error {
 	if _, ok := p.schemas.ByFingerprint(fingerprint); ok || p.bus == nil {
 		return nil
 	}
-	s, err := p.ask(ctx, fingerprint)
-	if err != nil {
+	if err := p.unreadable[fingerprint]; err != nil {
 		return err
 	}
-	_, err = p.schemas.Remember(s.BFBS)
+	bfbs, err := p.bus.SchemaByFingerprint(ctx, fingerprint)
+	if err != nil {
+		return fmt.Errorf("ask for schema %016x: %w", fingerprint, err)
+	}
+	s, err := schema.Parse(bfbs)
+	if err == nil && s.Fingerprint != fingerprint {
+		err = fmt.Errorf("it is %016x", s.Fingerprint)
+	}
+	if err == nil {
+		_, err = p.schemas.Remember(s.BFBS)
+	}
+	if err != nil {
+		err = fmt.Errorf("schema %016x of the bus: %w", fingerprint, err)
+		p.unreadable[fingerprint] = err
+	}
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/verbatim-es/verbatim/event/memstore"
 	"github.com/verbatim-es/verbatim/examples/bank/account"
 	"github.com/verbatim-es/verbatim/schema"
+	"github.com/verbatim-es/verbatim/schema/dynamic"
 	"github.com/verbatim-es/verbatim/wampbus"
 )
 
@@ -31,8 +32,14 @@ func bus(t *testing.T, schemas ...schema.Sources) (url string, log *memstore.Sto
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serve(t, log, log.Schemas()), log
+}
+
+// serve serves a log as if these were its schemas.
+func serve(t *testing.T, log *memstore.Store, schemas *schema.Set) (url string) {
+	t.Helper()
 	bus, err := wampbus.New(wampbus.Options{
-		Log: log, Schemas: log.Schemas(), Anonymous: wampbus.Reader | wampbus.Writer | wampbus.Admin, Logger: slog.New(slog.DiscardHandler),
+		Log: log, Schemas: schemas, Anonymous: wampbus.Reader | wampbus.Writer | wampbus.Admin, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +58,37 @@ func bus(t *testing.T, schemas ...schema.Sources) (url string, log *memstore.Sto
 		stop()
 		<-over
 	})
-	return "ws://" + listener.Addr().String() + "/", log
+	return "ws://" + listener.Addr().String() + "/"
+}
+
+// pair is a binary schema of other packages' tests.
+func pair(t *testing.T, elements ...string) []byte {
+	t.Helper()
+	bfbs, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, elements...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bfbs
+}
+
+// versions are a log that knows the schemas in logs, and a set in which all of
+// them have come, one after the other.
+func versions(t *testing.T, logs []byte, all ...[]byte) (*memstore.Store, *schema.Set) {
+	t.Helper()
+	log, err := memstore.New(schema.Sources{{BFBS: logs}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := schema.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bfbs := range all {
+		if _, err := set.Add(bfbs); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return log, set
 }
 
 // output is what a running command has printed.
@@ -245,14 +282,8 @@ func TestTailBeginsWithWhatComes(t *testing.T) {
 // come while the command runs, are shown by them.
 func TestTailLearnsSchemas(t *testing.T) {
 	t.Parallel()
-	pair := func(name string) []byte {
-		bfbs, err := os.ReadFile(filepath.Join("..", "..", "internal", "registry", "testdata", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return bfbs
-	}
-	url, log := bus(t, schema.Sources{{BFBS: pair("split/shop.bfbs")}})
+	shop := func(name string) []byte { return pair(t, "internal", "registry", "testdata", "split", name) }
+	url, log := bus(t, schema.Sources{{BFBS: shop("shop.bfbs")}})
 	sell := func() {
 		status, stdout, stderr := es(t, "append", url, "shelf-1", "shop.Sold", "{}")
 		if status != 0 {
@@ -260,7 +291,7 @@ func TestTailLearnsSchemas(t *testing.T) {
 		}
 	}
 	sell()
-	if _, err := log.Register(t.Context(), pair("split/shop2.bfbs")); err != nil {
+	if _, err := log.Register(t.Context(), shop("shop2.bfbs")); err != nil {
 		t.Fatal(err)
 	}
 	r := start(t, "tail", url, "--json", "--after", "0", "--limit", "3")
@@ -274,6 +305,70 @@ func TestTailLearnsSchemas(t *testing.T) {
 	}
 	if status := r.ends(t); status != 0 || !strings.Contains(r.stdout.String(), `"data":{"owner":"eve"}`) {
 		t.Errorf("status %d, stderr %s\n%s", status, r.stderr.String(), r.stdout.String())
+	}
+}
+
+// A field that is deprecated now was none when the event was written. A bus does
+// not list the versions before the current ones.
+func TestTailAsksOlderVersions(t *testing.T) {
+	t.Parallel()
+	old := pair(t, "schema", "compat", "testdata", "pairs", "tag-deprecated", "old.bfbs")
+	log, set := versions(t, old, old, pair(t, "schema", "compat", "testdata", "pairs", "tag-deprecated", "new.bfbs"))
+	const opened = "bank.account.Opened"
+	before, err := schema.Parse(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := dynamic.NewSet(set).Table(opened, before.Fingerprint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := table.ParseJSON([]byte(`{"owner":"ada"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := log.Append(t.Context(), event.Append{Stream: "account-1", Events: []event.Proposed{{Type: opened, Data: data, Schema: before.Fingerprint}}}); err != nil {
+		t.Fatal(err)
+	}
+	url := serve(t, log, set)
+	status, stdout, stderr := es(t, "tail", url, "--json", "--after", "0", "--where", "owner == 'ada'", "--limit", "1")
+	if status != 0 || positions(t, stdout) != "[1]" || !strings.Contains(stderr, "are still asked") {
+		t.Errorf("status %d, stderr %s\n%s", status, stderr, stdout)
+	}
+}
+
+// Without its schema an event is shown as bytes.
+func TestTailShowsWhatItHasNoSchemaFor(t *testing.T) {
+	t.Parallel()
+	log, err := memstore.New(account.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bankEvents(t, log)
+	nothing, err := schema.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := serve(t, log, nothing)
+	status, stdout, stderr := es(t, "tail", url, "--json", "--after", "0", "--limit", "4")
+	if status != 0 || positions(t, stdout) != "[1 2 3 4]" || strings.Count(stdout, `"data_base64":"`) != 4 || strings.Count(stdout, `"data_error":"`) != 4 || !strings.Contains(stderr, "es: position 4: ask for schema") {
+		t.Errorf("status %d, stderr %s\n%s", status, stderr, stdout)
+	}
+}
+
+// The schema that is current for one type may be an older one for others, and
+// the bus lists types by name.
+func TestAppendTakesTheSchemaThatIsCurrent(t *testing.T) {
+	t.Parallel()
+	shop := func(name ...string) []byte {
+		return pair(t, append([]string{"internal", "registry", "testdata"}, name...)...)
+	}
+	newest := shop("split", "shop2.bfbs")
+	log, set := versions(t, newest, shop("whole", "shop.bfbs"), newest)
+	url := serve(t, log, set)
+	status, stdout, stderr := es(t, "append", url, "shelf-1", "shop.Sold", `{"price": 7}`)
+	if status != 0 {
+		t.Errorf("status %d: %s%s", status, stdout, stderr)
 	}
 }
 
@@ -335,6 +430,11 @@ func TestAppendReadsStdin(t *testing.T) {
 			t.Errorf("appended %v", e)
 		}
 	}
+	long := []string{"append", url, "account-1", account.OpenedType, strings.Repeat(" ", maxJSON+1)}
+	if status := run(t.Context(), long, strings.NewReader(""), &out, &errs); status != 1 || !strings.Contains(errs.String(), "over the limit") {
+		t.Errorf("too much in an argument: status %d, %.1000s", status, errs.String())
+	}
+	errs.Reset()
 	endless := strings.NewReader(strings.Repeat(" ", maxJSON+1))
 	if status := run(t.Context(), []string{"append", url, "account-1", account.OpenedType}, endless, &out, &errs); status != 1 || !strings.Contains(errs.String(), "over the limit") {
 		t.Errorf("too much: status %d, %s", status, errs.String())
@@ -385,7 +485,8 @@ func TestPlaceErrors(t *testing.T) {
 		"ftp":                     {"tail", "ftp://127.0.0.1/"},
 		"no field":                {"tail", dir, "--where", "amuont > 1"},
 		"give one filter":         {"tail", dir, "--stream", "account-1", "--category", "account"},
-		"--limit":                 {"tail", dir, "--limit=-1"},
+		"--limit: -1":             {"tail", dir, "--limit=-1"},
+		"--limit: 0":              {"tail", dir, "--limit=0"},
 	} {
 		if status, stdout, stderr := es(t, args...); status == 0 || stdout != "" || !strings.Contains(stderr, want) {
 			t.Errorf("%q: status %d, %s%s", args, status, stdout, stderr)

@@ -17,7 +17,7 @@ type tailCommand struct {
 	JSON  bool    `name:"json" xor:"form" help:"One JSON object a line, instead of text for people."`
 	Tree  bool    `xor:"form" help:"Text for people, which is what there is when nothing is said."`
 	After *uint64 `placeholder:"N" help:"Begin behind this position, 0 for all that there is, instead of with what comes next."`
-	Limit int     `placeholder:"N" help:"End after this many events."`
+	Limit *int    `placeholder:"N" help:"End after this many events."`
 
 	Stream   string   `placeholder:"NAME" help:"Only the events of this stream."`
 	Category string   `placeholder:"NAME" help:"Only those of the streams of this category."`
@@ -36,13 +36,14 @@ them at once.
   es tail data --after 0 --stream account-42
   es tail ws://localhost:8080 --type bank.account.Credited --where 'amount > 1000'
 
-EXPR is as for es dump.`
+EXPR is as for es dump. Data whose schema the bus does not give is shown as
+bytes, and left out where there is EXPR; stderr says why.`
 }
 
 // Validate refuses a limit that there can't be.
 func (c *tailCommand) Validate() error {
-	if c.Limit < 0 {
-		return fmt.Errorf("--limit: %d is negative", c.Limit)
+	if c.Limit != nil && *c.Limit < 1 {
+		return fmt.Errorf("--limit: %d is not a number of events: leave it away to follow for ever", *c.Limit)
 	}
 	return nil
 }
@@ -55,7 +56,10 @@ func (c *tailCommand) Run(to *console) (err error) {
 	defer func() { err = errors.Join(err, place.log.Close()) }()
 	tables := dynamic.NewSet(place.schemas)
 	where, err := newDataFilter(c.Where, place.schemas, tables)
-	if err != nil {
+	if unfit := (*unfitError)(nil); errors.As(err, &unfit) && place.bus != nil {
+		// A bus lists what is current. Older events may have the fields.
+		fmt.Fprintf(to.stderr, "es: %v\nwhat older versions wrote, and types to come, are still asked\n", err)
+	} else if err != nil {
 		return err
 	}
 	selection, err := c.selection(to.ctx, place)
@@ -99,11 +103,13 @@ func (c *tailCommand) follow(to *console, p *place, s event.Selection, tables *d
 	var text []byte
 	printed := 0
 	for e, err := range p.log.Subscribe(to.ctx, s, event.SubscribeOptions{CaughtUp: caughtUp}) {
-		if err == nil {
-			err = p.learn(to.ctx, e.Schema())
-		}
 		if err != nil {
 			return err
+		}
+		if err := p.learn(to.ctx, e.Schema()); to.ctx.Err() != nil {
+			return to.ctx.Err()
+		} else if err != nil {
+			fmt.Fprintf(to.stderr, "es: position %d: %v\n", e.Position(), err)
 		}
 		if matches, err := where.match(e); err != nil {
 			fmt.Fprintf(to.stderr, "es: position %d is left out, as --where can't be asked: %v\n", e.Position(), err)
@@ -117,7 +123,7 @@ func (c *tailCommand) follow(to *console, p *place, s event.Selection, tables *d
 		if _, err := out.Write(append(text, '\n')); err != nil {
 			return err
 		}
-		if printed++; printed == c.Limit {
+		if printed++; c.Limit != nil && printed == *c.Limit {
 			return nil
 		}
 		if e.Live {
