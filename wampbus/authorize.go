@@ -45,7 +45,11 @@ func (a authorizer) Authorize(s *wamp.Session, m wamp.Message) (bool, error) {
 		return a.call(client, s, roles, m)
 	case *wamp.Subscribe:
 		match, _ := m.Options[wamp.OptMatch].(string)
-		return roles.Has(Reader) && within(string(m.Topic), match, "es."), nil
+		if !roles.Has(Reader) || !within(string(m.Topic), match, "es.") {
+			return false, nil
+		}
+		client.allowed(m.Request, interest{topic: string(m.Topic), match: match})
+		return true, nil
 	case *wamp.Unsubscribe, *wamp.Cancel, *wamp.Goodbye, *wamp.Abort:
 		return true, nil
 	}

@@ -36,8 +36,10 @@ func (p *publication) publish(request wamp.ID) *wamp.Publish {
 // subscriber. Subscribers of one subscription get the same bytes, which are
 // encoded once for each format.
 type fanout struct {
-	mu       sync.Mutex
-	exact    map[string]*subscription
+	mu sync.Mutex
+	// exact are subscriptions by topic and id. A topic has two for the moment
+	// when the router has ended one and somebody who left is still in it.
+	exact    map[string]map[wamp.ID]*subscription
 	patterns map[wamp.ID]*subscription
 	scratch  [3][]byte // by format, for reuse
 }
@@ -63,7 +65,7 @@ func (s *subscription) matches(topic string) bool {
 }
 
 func newFanout() *fanout {
-	return &fanout{exact: make(map[string]*subscription), patterns: make(map[wamp.ID]*subscription)}
+	return &fanout{exact: make(map[string]map[wamp.ID]*subscription), patterns: make(map[wamp.ID]*subscription)}
 }
 
 // add enters a subscriber under the id that the router gave the subscription,
@@ -72,38 +74,35 @@ func (f *fanout) add(s *session, id wamp.ID, to interest, say func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	say()
-	sub := f.exact[to.topic]
-	if to.pattern() {
-		sub = f.patterns[id]
-	}
-	if sub == nil || sub.id != id {
-		sub = &subscription{interest: to, id: id, subscribers: make(map[*session]struct{})}
-		if to.pattern() {
-			f.patterns[id] = sub
-		} else {
-			f.exact[to.topic] = sub
+	of := f.patterns
+	if !to.pattern() {
+		if of = f.exact[to.topic]; of == nil {
+			of = make(map[wamp.ID]*subscription)
+			f.exact[to.topic] = of
 		}
 	}
-	sub.subscribers[s] = struct{}{}
+	if of[id] == nil {
+		of[id] = &subscription{interest: to, id: id, subscribers: make(map[*session]struct{})}
+	}
+	of[id].subscribers[s] = struct{}{}
 }
 
 // remove takes a subscriber out.
 func (f *fanout) remove(s *session, id wamp.ID, from interest) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	sub := f.exact[from.topic]
-	if from.pattern() {
-		sub = f.patterns[id]
+	of := f.patterns
+	if !from.pattern() {
+		of = f.exact[from.topic]
 	}
-	if sub == nil || sub.id != id {
+	sub := of[id]
+	if sub == nil {
 		return
 	}
 	if delete(sub.subscribers, s); len(sub.subscribers) > 0 {
 		return
 	}
-	if from.pattern() {
-		delete(f.patterns, id)
-	} else {
+	if delete(of, id); len(of) == 0 && !from.pattern() {
 		delete(f.exact, from.topic)
 	}
 }
@@ -114,7 +113,7 @@ func (f *fanout) deliver(p *publication, crowded map[*session]struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id := wamp.ID(1 + rand.Uint64N(uint64(wamp.MaxID)))
-	if sub := f.exact[p.topic]; sub != nil {
+	for _, sub := range f.exact[p.topic] {
 		f.deliverTo(sub, p, id, crowded)
 	}
 	for _, sub := range f.patterns {

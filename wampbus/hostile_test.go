@@ -102,6 +102,37 @@ func TestRequestIDInUse(t *testing.T) {
 	h.alive(t)
 }
 
+// Two SUBSCRIBEs under one id would have the answer to one taken for the other's,
+// and put the session where it may not be, or in the place of others.
+func TestSubscribeIDInUse(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	bystander := h.dial(t, client.Options{})
+	seen := subscribe(t, bystander, "es.event.bank.account.credited", client.Exact)
+	for _, second := range []wamp.Message{
+		&wamp.Subscribe{Request: 5, Options: wamp.Dict{}, Topic: "es.event.bank.account.credited"},
+		&wamp.Subscribe{Request: 5, Options: wamp.Dict{"match": "prefix"}, Topic: ""},
+	} {
+		w := h.join(t, codec.CBOR)
+		var both []byte
+		for _, m := range []wamp.Message{&wamp.Subscribe{Request: 5, Options: wamp.Dict{}, Topic: "es.event.unused"}, second} {
+			b, err := w.format.Append(nil, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// One write: the second is there before the first is answered.
+			both = append(append(both, 0x82, 0x80|byte(len(b)), 0, 0, 0, 0), b...)
+		}
+		if _, err := w.conn.NetConn().Write(both); err != nil {
+			t.Fatal(err)
+		}
+		_ = w.conn.WriteControl(websocket.CloseMessage, nil, time.Now().Add(patience))
+		w.ended()
+	}
+	h.deposit(t, "1", 3)
+	eventually(t, "the bystander is served", func() bool { return seen.len() == 2 })
+}
+
 // What clients may not do is refused, and the session goes on.
 func TestNotAuthorized(t *testing.T) {
 	t.Parallel()

@@ -85,7 +85,7 @@ type session struct {
 	calls   map[wamp.ID]*pendingCall
 	orphans int                  // calls that are answered, and still running
 	subs    map[wamp.ID]interest // by subscription id
-	asking  map[wamp.ID]interest // SUBSCRIBE requests without answer
+	asking  map[wamp.ID]interest // SUBSCRIBE requests without answer; of what, once that is allowed
 	leaving map[wamp.ID]wamp.ID  // UNSUBSCRIBE requests and their subscriptions
 }
 
@@ -417,17 +417,27 @@ func (s *session) admit(m wamp.Message) (refused wamp.Message, err error) {
 		}
 		s.calls[m.Request] = new(pendingCall)
 	case *wamp.Subscribe:
+		if _, ok := s.asking[m.Request]; ok {
+			return nil, fmt.Errorf("SUBSCRIBE: request id %d is in use", m.Request)
+		}
 		if n := len(s.subs) + len(s.asking); n >= limits.Subscriptions {
 			return refusal(wamp.SUBSCRIBE, m.Request, tooLarge("subscriptions", limits.Subscriptions, n+1)), nil
 		}
-		match, _ := m.Options[wamp.OptMatch].(string)
-		s.asking[m.Request] = interest{topic: string(m.Topic), match: match}
+		s.asking[m.Request] = interest{}
 	case *wamp.Unsubscribe:
-		if _, ok := s.subs[m.Subscription]; ok {
-			s.leaving[m.Request] = m.Subscription
+		if _, ok := s.leaving[m.Request]; ok {
+			return nil, fmt.Errorf("UNSUBSCRIBE: request id %d is in use", m.Request)
 		}
+		s.leaving[m.Request] = m.Subscription
 	}
 	return nil, nil
+}
+
+// allowed says what a SUBSCRIBE is about that the authorizer has let through.
+func (s *session) allowed(request wamp.ID, to interest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asking[request] = to
 }
 
 func refusal(request wamp.MessageType, id wamp.ID, err error) wamp.Message {
