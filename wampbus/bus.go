@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/gammazero/nexus/v3/router"
 	"github.com/gammazero/nexus/v3/router/auth"
@@ -38,7 +39,9 @@ type Bus struct {
 	callee *callee
 	local  *localPeer // of callee
 	calls  atomic.Int64
-	fanout *fanout
+	// subscriptions are those of all sessions, with those asked for.
+	subscriptions atomic.Int64
+	fanout        *fanout
 	// crowded are sessions whose queues filled up since the publisher has waited
 	// for such last.
 	crowded map[*session]struct{}
@@ -50,7 +53,7 @@ type Bus struct {
 	closeOnce    sync.Once
 	closed       chan struct{}
 	sessionsOver sync.WaitGroup
-	arriving     atomic.Int64 // RawSocket connections before their handshake
+	arriving     atomic.Int64 // connections before their handshake
 
 	// registering is held while procedures or links come and go.
 	registering sync.Mutex
@@ -153,8 +156,9 @@ func (b *Bus) publish(p *publication) {
 }
 
 func (b *Bus) pace(ctx context.Context) {
+	until := time.Now().Add(graceTime)
 	for s := range b.crowded {
-		s.pace(ctx)
+		s.pace(ctx, until)
 	}
 	clear(b.crowded)
 }

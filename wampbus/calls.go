@@ -55,6 +55,22 @@ func (c *caller) waiting(ctx context.Context) (context.Context, func()) {
 	return ctx, func() { stop(); cancel() }
 }
 
+// within returns the context in which a call of the caller's is served.
+func (c *caller) within() (context.Context, context.CancelFunc) {
+	if c.timeout > 0 {
+		return context.WithTimeout(c.party.alive(), c.timeout)
+	}
+	return context.WithCancel(c.party.alive())
+}
+
+// room waits until the caller has room for an answer of n bytes, and sets it
+// aside. It is for answers that cost nothing to make again.
+func (in *invocation) room(ctx context.Context, n int) error {
+	ctx, stop := in.waiting(ctx)
+	defer stop()
+	return in.orShutdown(in.party.reserve(ctx, in.call, n))
+}
+
 // orShutdown says why a wait ended.
 func (c *caller) orShutdown(err error) error {
 	if errors.Is(err, context.Canceled) && c.party.patient().Err() != nil && c.party.alive().Err() == nil {
@@ -146,10 +162,7 @@ func (c *callee) start(m *wamp.Invocation) {
 		c.peer.send(&wamp.Error{Type: wamp.INVOCATION, Request: m.Request, Details: wamp.Dict{}, Error: wamp.ErrNotAuthorized, Arguments: wamp.List{err.Error()}})
 		return
 	}
-	ctx, cancel := context.WithCancel(by.party.alive())
-	if by.timeout > 0 {
-		ctx, cancel = context.WithTimeout(by.party.alive(), by.timeout)
-	}
+	ctx, cancel := by.within()
 	c.mu.Lock()
 	closed := c.closed
 	if !closed {

@@ -159,18 +159,18 @@ func (f *fanout) encode(as codec.Format, sub *subscription, p *publication, id w
 	return parts, err
 }
 
-// graceTime is how long the publisher waits for a session whose queue is more
-// than half full to bring it down to a quarter.
+// graceTime is how long the publisher waits for the sessions whose queues are
+// more than half full to bring them down to a quarter.
 const graceTime = time.Second
 
 // pace waits for a session that is crowded, so that a burst larger than a queue
 // reaches those who read as fast as they can. One that does not get there in
-// graceTime is not waited for again until it has emptied its queue: either it
+// time is not waited for again until it has emptied its queue: either it
 // does, or it is ended when the queue is full. Only the publisher calls it.
-func (s *session) pace(ctx context.Context) {
+func (s *session) pace(ctx context.Context, until time.Time) {
 	emptied := s.box.timesEmptied()
 	if s.lagged && s.laggedAt == emptied {
 		return
 	}
-	s.lagged, s.laggedAt = !s.box.ease(ctx, s.ctx, graceTime), emptied
+	s.lagged, s.laggedAt = !s.box.ease(ctx, s.ctx, time.Until(until)), emptied
 }

@@ -96,6 +96,8 @@ type Limits struct {
 	TotalCalls int
 	// Subscriptions is how many one session may hold: 256.
 	Subscriptions int
+	// TotalSubscriptions is how many all sessions may hold together: 65536.
+	TotalSubscriptions int
 	// Sessions is how many clients may be connected: 16384.
 	Sessions int
 	// Handshake is how long a client may take from connecting until it has
@@ -148,7 +150,7 @@ func (l *Limits) setDefaults() error {
 	}{
 		{"Message", &l.Message, 16 << 20}, {"Queue", &l.Queue, 16 << 20}, {"Page", &l.Page, 1 << 20},
 		{"Calls", &l.Calls, 64}, {"TotalCalls", &l.TotalCalls, 16384},
-		{"Subscriptions", &l.Subscriptions, 256}, {"Sessions", &l.Sessions, 16384},
+		{"Subscriptions", &l.Subscriptions, 256}, {"TotalSubscriptions", &l.TotalSubscriptions, 65536}, {"Sessions", &l.Sessions, 16384},
 	} {
 		if *n.value < 0 {
 			return fmt.Errorf("wampbus: Limits.%s must not be negative", n.name)

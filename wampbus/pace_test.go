@@ -31,7 +31,7 @@ func TestPace(t *testing.T) {
 		}
 		paced := func() time.Duration {
 			began := time.Now()
-			s.pace(t.Context())
+			s.pace(t.Context(), began.Add(graceTime))
 			return time.Since(began)
 		}
 		fill(false)
@@ -70,6 +70,23 @@ func TestPace(t *testing.T) {
 	})
 }
 
+// Sessions that do not read are waited for together.
+func TestPaceTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &Bus{crowded: make(map[*session]struct{})}
+		for range 5 {
+			s := &session{box: newOutbox(100, &webSocket{}), ctx: t.Context()}
+			s.box.put(frameMessage, codec.Parts{Head: make([]byte, 60)})
+			b.crowded[s] = struct{}{}
+		}
+		began := time.Now()
+		if b.pace(t.Context()); time.Since(began) != graceTime || len(b.crowded) > 0 {
+			t.Errorf("it waited %v, and %d are left", time.Since(began), len(b.crowded))
+		}
+	})
+}
+
 // A session whose channel was full may have lost a message: it is ended, and
 // told where to go on.
 func TestFullChannel(t *testing.T) {
@@ -86,7 +103,7 @@ func TestFullChannel(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		s := newSession(&Bus{limits: limits, log: slog.New(slog.DiscardHandler), fanout: newFanout()}, conn.NetConn(), codec.MessagePack, newWebSocket(conn, codec.MessagePack, limits.Message))
+		s := newSession(&Bus{limits: limits, log: slog.New(slog.DiscardHandler), fanout: newFanout()}, conn.NetConn(), codec.MessagePack, newWebSocket(conn, codec.MessagePack, limits.Message), time.Now())
 		s.joined.Store(true)
 		for range cap(s.out) {
 			s.out <- &wamp.Unsubscribed{}

@@ -96,7 +96,7 @@ func TestDeliveryAllocs(t *testing.T) {
 						}
 						s.script <- bytes
 					}
-					client := newSession(b, s, codec.MessagePack, s)
+					client := newSession(b, s, codec.MessagePack, s, time.Now())
 					if err := b.add(client); err != nil {
 						t.Fatal(err)
 					}

@@ -109,7 +109,8 @@ func (b *Bus) serveRaw(ctx context.Context, conn net.Conn, own *group) {
 	}
 	arrived := sync.OnceFunc(func() { b.arriving.Add(-1) })
 	defer arrived()
-	_ = conn.SetDeadline(time.Now().Add(b.limits.Handshake))
+	since := time.Now()
+	_ = conn.SetDeadline(since.Add(b.limits.Handshake))
 	hurry := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	raw, format, err := greetRaw(conn, b.limits.Message)
 	if !hurry() || err != nil {
@@ -117,7 +118,7 @@ func (b *Bus) serveRaw(ctx context.Context, conn net.Conn, own *group) {
 		_ = conn.Close()
 		return
 	}
-	s := newSession(b, conn, format, raw)
+	s := newSession(b, conn, format, raw, since)
 	if b.add(s) != nil {
 		refuseRaw(conn, rawErrConnections)
 		return
@@ -176,18 +177,18 @@ func greetRaw(conn net.Conn, limit int) (*rawSocket, codec.Format, error) {
 	}
 	return &rawSocket{
 		in: in, format: hello[1] & 0xf,
-		takes: min(rawShortest<<(hello[1]>>4), rawLongest), limit: min(limit, rawLongest),
+		takes: min(rawShortest<<(hello[1]>>4), rawLongest), limit: max(min(limit, rawLongest), rawShortest),
 	}, format, nil
 }
 
-// answer is the server's part of the handshake: the least length exponent whose
-// length is not below the limit.
+// answer is the server's part of the handshake: the largest length exponent
+// whose length is not above the limit.
 func (r *rawSocket) answer() []byte {
-	exponent := 0
-	if r.limit > rawShortest {
-		exponent = bits.Len(uint(r.limit-1)) - 9
+	exponent := bits.Len(uint(r.limit)) - 10
+	if r.limit == rawLongest {
+		exponent = 15 // which stands for one more than the frames can say
 	}
-	return []byte{rawMagic, byte(min(exponent, 15))<<4 | r.format, 0, 0}
+	return []byte{rawMagic, byte(exponent)<<4 | r.format, 0, 0}
 }
 
 func (*rawSocket) name() string { return "rawsocket" }

@@ -26,7 +26,7 @@ func (b *Bus) listSchemas(_ context.Context, in *invocation) (answer, error) {
 	return answer{args: wamp.List{list}}, nil
 }
 
-func (b *Bus) schema(_ context.Context, in *invocation) (answer, error) {
+func (b *Bus) schema(ctx context.Context, in *invocation) (answer, error) {
 	byType, byFingerprint := in.has("type"), in.has("fingerprint")
 	typ, fingerprint := in.text("type"), in.fingerprint("fingerprint")
 	if byType == byFingerprint {
@@ -53,5 +53,5 @@ func (b *Bus) schema(_ context.Context, in *invocation) (answer, error) {
 	if byType {
 		kwargs["type"] = typ
 	}
-	return answer{args: wamp.List{s.BFBS}, kwargs: kwargs}, nil
+	return answer{args: wamp.List{s.BFBS}, kwargs: kwargs}, in.room(ctx, len(s.BFBS))
 }

@@ -36,6 +36,7 @@ const (
 	reasonTooSlow  = wamp.URI("es.close.too_slow")
 	reasonTooLarge = wamp.URI("es.close.too_large")
 	reasonInternal = wamp.URI("es.close.internal_error")
+	reasonTryLater = wamp.URI("es.close.try_later")
 )
 
 // session is a remote client: the router's [wamp.Peer] on one side, a connection
@@ -68,8 +69,10 @@ type session struct {
 	greeted      bool        // it has sent HELLO; the reader's
 	joined       atomic.Bool // it was welcomed
 	parted       atomic.Bool // a GOODBYE is on its way to the client
+	throttled    atomic.Bool // its login was not tried, for others' failures
 	endOnce      sync.Once
-	endBy        atomic.Int64 // when a session that is over stops writing, in ns since 1970
+	why          atomic.Pointer[farewell] // the bus ended it; logged when it is over
+	endBy        atomic.Int64             // when a session that is over stops writing, in ns since 1970
 	handshakeEnd time.Time
 
 	// The publisher's: whether it has waited for the session in vain, and after
@@ -98,13 +101,15 @@ type pendingCall struct {
 	answered bool
 }
 
-func newSession(b *Bus, conn net.Conn, format codec.Format, t transport) *session {
+// newSession returns the session of a client that is connected since the time
+// given.
+func newSession(b *Bus, conn net.Conn, format codec.Format, t transport, since time.Time) *session {
 	s := &session{
 		bus: b, conn: conn, transport: t, format: format,
 		in: make(chan wamp.Message), out: make(chan wamp.Message, routerQueue),
 		box:        newOutbox(b.limits.Queue, t),
 		routerDone: make(chan struct{}), attached: make(chan struct{}), readerDone: make(chan struct{}), quiet: make(chan struct{}),
-		handshakeEnd: time.Now().Add(b.limits.Handshake),
+		handshakeEnd: since.Add(b.limits.Handshake),
 		calls:        make(map[wamp.ID]*pendingCall),
 		subs:         make(map[wamp.ID]interest),
 		asking:       make(map[wamp.ID]interest),
@@ -133,7 +138,11 @@ func (s *session) run(details wamp.Dict) {
 	for id := range s.subs {
 		s.unsubscribed(id)
 	}
+	s.bus.subscriptions.Add(-int64(len(s.asking)))
 	s.cancel()
+	if why := s.why.Load(); why != nil {
+		s.bus.log.Info("session ended", "remote", s.conn.RemoteAddr().String(), "reason", string(why.reason), "message", why.message)
+	}
 	s.bus.stats.sessionEnded(s)
 }
 
@@ -158,8 +167,8 @@ func (s *session) end(reason wamp.URI, code uint16, message string) {
 	s.finish(true, reason, code, message)
 }
 
-// farewell is the last message of a session that is ended in good order. It
-// travels behind everything that the router has sent.
+// farewell is the last message of a session. That of one which is ended in good
+// order travels behind everything that the router has sent.
 type farewell struct {
 	reason  wamp.URI
 	code    uint16
@@ -220,7 +229,7 @@ func (s *session) finish(drop bool, reason wamp.URI, code uint16, message string
 		if drop {
 			patience = min(patience, lingerTime)
 			s.bus.stats.ended.Add(1)
-			s.bus.log.Info("session ended", "remote", s.conn.RemoteAddr().String(), "reason", string(reason), "message", message)
+			s.why.Store(&farewell{reason, code, message})
 		}
 		s.box.seal(drop, func(dst []byte) []byte {
 			return s.transport.appendClose(s.appendFarewell(dst, reason, message), code, message)
@@ -423,6 +432,10 @@ func (s *session) admit(m wamp.Message) (refused wamp.Message, err error) {
 		if n := len(s.subs) + len(s.asking); n >= limits.Subscriptions {
 			return refusal(wamp.SUBSCRIBE, m.Request, tooLarge("subscriptions", limits.Subscriptions, n+1)), nil
 		}
+		if n := s.bus.subscriptions.Add(1); n > int64(limits.TotalSubscriptions) {
+			s.bus.subscriptions.Add(-1)
+			return refusal(wamp.SUBSCRIBE, m.Request, &event.UnavailableError{Message: "overloaded: there are too many subscriptions, try again later"}), nil
+		}
 		s.asking[m.Request] = interest{}
 	case *wamp.Unsubscribe:
 		if _, ok := s.leaving[m.Request]; ok {
@@ -456,6 +469,9 @@ func (s *session) settle(m wamp.Message) (reserved int) {
 	case *wamp.Subscribed:
 		to := s.asking[m.Request]
 		delete(s.asking, m.Request)
+		if _, again := s.subs[m.Subscription]; again {
+			s.bus.subscriptions.Add(-1)
+		}
 		s.subs[m.Subscription] = to
 	case *wamp.Unsubscribed:
 		delete(s.leaving, m.Request)
@@ -465,6 +481,7 @@ func (s *session) settle(m wamp.Message) (reserved int) {
 			return s.settleCall(m.Request)
 		case wamp.SUBSCRIBE:
 			delete(s.asking, m.Request)
+			s.bus.subscriptions.Add(-1)
 		case wamp.UNSUBSCRIBE:
 			delete(s.leaving, m.Request)
 		}
@@ -585,21 +602,25 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		s.heard()
 		s.bus.stats.joined.Add(1)
 	}
-	if _, ok := m.(*wamp.Goodbye); ok {
-		s.parted.Store(true)
-	}
-	parts, err := s.format.Parts(scratch[:0], m)
-	if r, ok := m.(*wamp.Result); ok && err != nil { // a program's answer that no format can express
-		s.bus.log.Error("an answer can't be sent", "remote", s.conn.RemoteAddr().String(), "error", err)
-		s.send(refusal(wamp.CALL, r.Request, errInternalFault))
+	if m, ok := m.(*wamp.Goodbye); ok {
+		s.part(m)
 		return scratch
 	}
-	if err != nil {
+	if m, ok := m.(*wamp.Abort); ok && s.throttled.Load() {
+		m.Reason = reasonTryLater
+	}
+	parts, err := s.format.Parts(scratch[:0], m)
+	call, answers := answered(m)
+	switch {
+	case err != nil && answers: // a program's answer that no format can express
+		s.bus.log.Error("an answer can't be sent", "remote", s.conn.RemoteAddr().String(), "error", err)
+		s.send(refusal(wamp.CALL, call, errInternalFault))
+		return scratch
+	case err != nil:
 		s.end(reasonInternal, closeInternal, err.Error())
 		return nil
-	}
-	if r, ok := m.(*wamp.Result); ok && parts.Len() > s.transport.most() {
-		s.send(refusal(wamp.CALL, r.Request, tooLarge("client's message", s.transport.most(), parts.Len())))
+	case answers && parts.Len() > s.transport.most():
+		s.send(refusal(wamp.CALL, call, tooLarge("client's message", s.transport.most(), parts.Len())))
 		return scratch
 	}
 	say := func() { s.put(frameMessage, parts) }
@@ -612,6 +633,31 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		return nil
 	}
 	return parts.Head
+}
+
+// answered returns the call that a message answers, if it answers one.
+func answered(m wamp.Message) (call wamp.ID, ok bool) {
+	switch m := m.(type) {
+	case *wamp.Result:
+		return m.Request, true
+	case *wamp.Error:
+		return m.Request, m.Type == wamp.CALL
+	}
+	return 0, false
+}
+
+// part queues the router's GOODBYE, and nothing behind it.
+func (s *session) part(m *wamp.Goodbye) {
+	s.parted.Store(true)
+	payload, err := s.format.Append(nil, m)
+	if err != nil {
+		s.end(reasonInternal, closeInternal, err.Error())
+		return
+	}
+	s.box.seal(false, func(dst []byte) []byte {
+		dst = append(s.transport.appendHead(dst, frameMessage, len(payload)), payload...)
+		return s.transport.appendClose(dst, closeNormal, "")
+	})
 }
 
 // subscribed lets events of a subscription in, behind the word that it is there.
@@ -629,6 +675,7 @@ func (s *session) unsubscribed(id wamp.ID) {
 	delete(s.subs, id)
 	s.mu.Unlock()
 	if ok {
+		s.bus.subscriptions.Add(-1)
 		s.bus.fanout.remove(s, id, from)
 	}
 }

@@ -74,18 +74,23 @@ func (b *Bus) viewGet(ctx context.Context, in *invocation, info projection.Info)
 		return answer{}, err
 	}
 	var result answer
+	var row []byte
 	err = b.at(ctx, in, info.Name, atLeast, wait, func(position uint64, v *projection.View) error {
-		row, found, err := v.Get(pk)
+		stored, found, err := v.Get(pk)
 		if err != nil {
 			return err
 		}
 		result = answer{args: wamp.List{}, kwargs: wamp.Dict{"position": position}}
 		if found { // the row is the map's, the answer outlives the snapshot
-			result.args = wamp.List{append([]byte(nil), row...)}
+			row = append([]byte(nil), stored...)
+			result.args = wamp.List{row}
 		}
 		return nil
 	})
-	return result, err
+	if err != nil || len(result.args) == 0 {
+		return result, err
+	}
+	return result, in.room(ctx, len(row))
 }
 
 func (b *Bus) viewList(ctx context.Context, in *invocation, info projection.Info, index string, columns []projection.Column) (answer, error) {
@@ -112,12 +117,13 @@ func (b *Bus) viewList(ctx context.Context, in *invocation, info projection.Info
 			return answer{}, err
 		}
 	}
-	if err := in.party.reserve(ctx, in.call, b.limits.Page); err != nil {
+	page := min(b.limits.Page, in.party.page())
+	if err := in.room(ctx, page); err != nil {
 		return answer{}, err
 	}
 	var result answer
 	err := b.at(ctx, in, info.Name, atLeast, wait, func(position uint64, v *projection.View) error {
-		rows, count, cursor, err := collect(v, r, b.limits.Page)
+		rows, count, cursor, err := collect(v, r, page)
 		if err != nil {
 			return err
 		}

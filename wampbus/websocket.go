@@ -26,11 +26,16 @@ import (
 func (b *Bus) ServeWebSocket(ctx context.Context, listener net.Listener) error {
 	var own group
 	server := &http.Server{
-		Handler:           handler{bus: b, group: &own},
-		ReadHeaderTimeout: b.limits.Handshake,
-		IdleTimeout:       b.limits.KeepAlive,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+		Handler:        handler{bus: b, group: &own},
+		ReadTimeout:    b.limits.Handshake, // an upgrade ends it
+		WriteTimeout:   b.limits.Handshake,
+		IdleTimeout:    b.limits.KeepAlive,
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+		ConnState:      b.arrival,
+		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
+			return context.WithValue(ctx, connected{}, time.Now())
+		},
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -54,6 +59,22 @@ func (b *Bus) ServeWebSocket(ctx context.Context, listener net.Listener) error {
 	return err
 }
 
+// connected is the key under which a request's context has the time when its
+// connection was accepted.
+type connected struct{}
+
+// arrival bounds the connections that are no sessions yet.
+func (b *Bus) arrival(conn net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		if b.arriving.Add(1) > int64(b.limits.Sessions) {
+			_ = conn.Close()
+		}
+	case http.StateHijacked, http.StateClosed:
+		b.arriving.Add(-1)
+	}
+}
+
 // Handler serves clients on a server of the caller's: it upgrades requests to
 // WebSockets, whatever their path. The connections end when the bus is closed.
 func (b *Bus) Handler() http.Handler { return handler{bus: b, group: new(group)} }
@@ -70,6 +91,7 @@ var noBuffers sync.Pool
 func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !websocket.IsWebSocketUpgrade(r) {
 		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "close")
 		http.Error(w, "this is a WAMP router: connect with a WebSocket and one of the subprotocols "+strings.Join(subprotocols(), ", "), http.StatusUpgradeRequired)
 		return
 	}
@@ -90,7 +112,11 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	format, _ := codec.BySubprotocol(conn.Subprotocol())
-	s := newSession(h.bus, conn.NetConn(), format, newWebSocket(conn, format, h.bus.limits.Message))
+	since, ok := r.Context().Value(connected{}).(time.Time)
+	if !ok { // the server is the caller's
+		since = time.Now()
+	}
+	s := newSession(h.bus, conn.NetConn(), format, newWebSocket(conn, format, h.bus.limits.Message), since)
 	if err := h.bus.add(s); err != nil {
 		refuse(conn, err)
 		return
