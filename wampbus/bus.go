@@ -107,7 +107,7 @@ func (b *Bus) start() error {
 		Authenticators: append([]auth.Authenticator{
 			anonymous{roles: b.options.Anonymous, anywhere: b.options.AnonymousAnywhere},
 			serverAuth{b},
-		}, append(b.logins(), b.options.Authenticators...)...),
+		}, b.authenticators()...),
 		Authorizer: authorizer{b},
 		// Every peer says that it is local, so locals are trusted with nothing.
 		RequireLocalAuth:  true,

@@ -31,7 +31,7 @@ var (
 type login struct {
 	bus    *Bus
 	method string
-	check  func(l *login, sid wamp.ID, c *users.Credential, client wamp.Peer) (bool, error)
+	check  func(l *login, ctx context.Context, sid wamp.ID, c *users.Credential, client wamp.Peer) (bool, error)
 }
 
 func (b *Bus) logins() []auth.Authenticator {
@@ -56,35 +56,76 @@ func (l *login) Authenticate(sid wamp.ID, details wamp.Dict, client wamp.Peer) (
 	if authID == "" || len(authID) > maxAuthID {
 		return nil, fmt.Errorf("authid must have 1 to %d bytes", maxAuthID)
 	}
-	address := origin(s.conn.RemoteAddr())
-	if err := l.wait(s.ctx, address, authID); err != nil {
-		return nil, err
-	}
-	c, known := l.bus.options.Users.Lookup(authID, l.method)
-	proved, err := l.check(l, sid, c, client)
-	if err != nil && s.ctx.Err() != nil {
-		return nil, err // the client has left: that was no attempt
-	}
-	if err != nil || !proved || !known {
-		l.bus.throttle.failed(time.Now(), address, authID)
-		l.bus.stats.loginFailed(l.method)
-		l.bus.log.Info("authentication failed", "remote", s.conn.RemoteAddr().String(), "method", l.method, "authid", authID)
-		return nil, errLogin
-	}
-	return &wamp.Welcome{Details: wamp.Dict{"authid": authID, "authrole": c.Roles, "authprovider": "static"}}, nil
+	return l.bus.attempt(s, l.method, authID, func() (*wamp.Welcome, error) {
+		c, known := l.bus.options.Users.Lookup(authID, l.method)
+		proved, err := l.check(l, s.ctx, sid, c, client)
+		if err != nil || !proved || !known {
+			return nil, errLogin
+		}
+		return &wamp.Welcome{Details: wamp.Dict{"authid": authID, "authrole": c.Roles, "authprovider": "static"}}, nil
+	})
 }
 
-// wait slows down those who failed before.
-func (l *login) wait(ctx context.Context, address, authID string) error {
-	delay, ok := l.bus.throttle.enter(time.Now(), address, authID)
+// counted slows down and counts the attempts of an authenticator of the
+// program's.
+type counted struct {
+	auth.Authenticator
+	bus *Bus
+}
+
+func (c counted) Authenticate(sid wamp.ID, details wamp.Dict, client wamp.Peer) (*wamp.Welcome, error) {
+	s, ok := transportOf(details).(*session)
 	if !ok {
-		l.bus.stats.throttled.Add(1)
-		return errThrottled
+		return nil, errLogin
 	}
+	authID, _ := wamp.AsString(details["authid"])
+	if len(authID) > maxAuthID {
+		return nil, fmt.Errorf("authid must not have more than %d bytes", maxAuthID)
+	}
+	return c.bus.attempt(s, c.AuthMethod(), authID, func() (*wamp.Welcome, error) {
+		return c.Authenticator.Authenticate(sid, details, client)
+	})
+}
+
+// authenticators are all for clients but the anonymous one.
+func (b *Bus) authenticators() []auth.Authenticator {
+	all := b.logins()
+	for _, a := range b.options.Authenticators {
+		all = append(all, counted{a, b})
+	}
+	return all
+}
+
+// attempt tries to log a client in, behind those who failed before. It counts
+// as failed from the start, and until it is known not to be: many at once are
+// no more than many in a row.
+func (b *Bus) attempt(s *session, method, authID string, try func() (*wamp.Welcome, error)) (*wamp.Welcome, error) {
+	address := origin(s.conn.RemoteAddr())
+	delay, ok := b.throttle.enter(time.Now(), address, authID)
+	if !ok {
+		b.stats.throttled.Add(1)
+		s.throttled.Store(true)
+		return nil, errThrottled
+	}
+	failed := false
+	defer func() { b.throttle.leave(time.Now(), address, authID, failed) }()
+	if err := b.delayed(s.ctx, delay); err != nil {
+		return nil, err
+	}
+	welcome, err := try()
+	if err != nil && s.ctx.Err() == nil { // a client that has left has learned nothing
+		failed = true
+		b.stats.loginFailed(method)
+		b.log.Info("authentication failed", "remote", s.conn.RemoteAddr().String(), "method", method, "authid", authID)
+	}
+	return welcome, err
+}
+
+func (b *Bus) delayed(ctx context.Context, delay time.Duration) error {
 	if delay == 0 {
 		return nil
 	}
-	l.bus.stats.throttled.Add(1)
+	b.stats.throttled.Add(1)
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -116,17 +157,21 @@ func (l *login) ask(client wamp.Peer, extra wamp.Dict) (string, error) {
 // hashing bounds how many tickets are hashed at once: each takes 19 MiB.
 var hashing = make(chan struct{}, runtime.NumCPU())
 
-func (l *login) ticket(_ wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
+func (l *login) ticket(ctx context.Context, _ wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
 	ticket, err := l.ask(client, wamp.Dict{})
 	if err != nil || len(ticket) > 4096 {
 		return false, err
 	}
-	hashing <- struct{}{}
+	select {
+	case hashing <- struct{}{}:
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
 	defer func() { <-hashing }()
 	return c.TicketIs(ticket), nil
 }
 
-func (l *login) cra(sid wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
+func (l *login) cra(_ context.Context, sid wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
 	challenge, err := json.Marshal(map[string]any{
 		"authid": c.AuthID, "authmethod": l.method, "authprovider": "static",
 		"nonce": rand.Text(), "session": sid, "timestamp": wamp.NowISO8601(),
@@ -142,7 +187,7 @@ func (l *login) cra(sid wamp.ID, c *users.Credential, client wamp.Peer) (bool, e
 	return c.Signed(string(challenge), signature), nil
 }
 
-func (l *login) cryptosign(_ wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
+func (l *login) cryptosign(_ context.Context, _ wamp.ID, c *users.Credential, client wamp.Peer) (bool, error) {
 	challenge := make([]byte, 32)
 	_, _ = rand.Read(challenge) // never fails
 	signature, err := l.ask(client, wamp.Dict{"challenge": hex.EncodeToString(challenge)})

@@ -61,8 +61,9 @@ type Options struct {
 	// Users are let in by ticket, WAMP-CRA or Cryptosign; nil means none. Failed
 	// attempts are slowed down, by address and by authid.
 	Users *users.File
-	// Authenticators let other clients in, by other methods. The authrole that one grants is a
-	// list of role names as in [Roles.String]; other names grant nothing.
+	// Authenticators let other clients in, by other methods; their failures are
+	// slowed down likewise. The authrole that one grants is a list of role names
+	// as in [Roles.String]; other names grant nothing.
 	Authenticators []auth.Authenticator
 	// AllowedOrigins are the origins, "https://example.com", whose web pages
 	// may connect, besides those of the same host; "*" is any. With Anonymous,
@@ -123,7 +124,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("wampbus: Options.Anonymous is %d, which is no set of roles", o.Anonymous)
 	}
 	if o.Users != nil {
-		if err := o.Users.Each(func(c *users.Credential) error {
+		if err := o.Users.Require(func(c *users.Credential) error {
 			_, err := ParseRoles(c.Roles)
 			return err
 		}); err != nil {

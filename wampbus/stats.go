@@ -15,7 +15,7 @@ type Stats struct {
 	// SessionsBy are the clients connected by transport, "websocket" or
 	// "rawsocket".
 	SessionsBy map[string]int
-	// LoginsFailed counts failed attempts of Options.Users, by method;
+	// LoginsFailed counts failed attempts to log in, by method;
 	// LoginsThrottled those that were delayed or refused for earlier failures.
 	LoginsFailed    map[string]uint64
 	LoginsThrottled uint64

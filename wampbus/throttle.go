@@ -13,6 +13,10 @@ const (
 	freeFailures = 3
 	firstDelay   = 100 * time.Millisecond
 	longestDelay = 2 * time.Second
+	// freeTogether is how many attempts of one address or authid may be under
+	// way before they count as failures: a program that connects again opens
+	// many sessions at once.
+	freeTogether = 16
 	// forgetAfter is how long after the last one failures are forgotten.
 	forgetAfter = 10 * time.Minute
 	// maxFailed bounds how many addresses and authids are remembered.
@@ -30,19 +34,29 @@ type throttle struct {
 
 type failures struct {
 	count int
+	tried int // attempts under way
 	last  time.Time
 	next  time.Time // the earliest time of the next attempt, of an address
 }
 
 func (f *failures) delay() time.Duration {
-	if f.count < freeFailures {
+	count := f.count + max(f.tried-freeTogether, 0)
+	if count < freeFailures {
 		return 0
 	}
-	return min(firstDelay<<min(f.count-freeFailures, 10), longestDelay)
+	return min(firstDelay<<min(count-freeFailures, 10), longestDelay)
 }
 
-// enter returns how long an attempt is to wait, and false when so many wait
-// already that it would take too long.
+// keys are under what an attempt counts. An authid that is not given is nobody's.
+func keys(address, authID string) []string {
+	if authID == "" {
+		return []string{"at " + address}
+	}
+	return []string{"at " + address, "by " + authID}
+}
+
+// enter returns how long an attempt is to wait, which is under way from now on
+// until leave, and false when so many wait already that it would take too long.
 func (t *throttle) enter(now time.Time, address, authID string) (time.Duration, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,7 +76,31 @@ func (t *throttle) enter(now time.Time, address, authID string) (time.Duration, 
 		f.next = next
 		wait = max(wait, next.Sub(now))
 	}
+	for _, key := range keys(address, authID) {
+		t.entry(now, key).tried++
+	}
 	return wait, true
+}
+
+// leave ends an attempt.
+func (t *throttle) leave(now time.Time, address, authID string, failed bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, key := range keys(address, authID) {
+		f := t.get(now, key)
+		if f == nil && !failed { // forgotten meanwhile
+			continue
+		}
+		f = t.entry(now, key)
+		f.tried = max(f.tried-1, 0)
+		if failed {
+			f.count++
+			f.last = now
+		}
+		if f.count == 0 && f.tried == 0 {
+			delete(t.entries, key)
+		}
+	}
 }
 
 // get returns what is remembered, nil when that is nothing any more.
@@ -75,23 +113,18 @@ func (t *throttle) get(now time.Time, key string) *failures {
 	return f
 }
 
-// failed counts an attempt.
-func (t *throttle) failed(now time.Time, address, authID string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, key := range []string{"by " + authID, "at " + address} {
-		f := t.get(now, key)
-		if f == nil {
-			t.makeRoom(now)
-			f = new(failures)
-			if t.entries == nil {
-				t.entries = make(map[string]*failures)
-			}
-			t.entries[key] = f
+// entry returns what is remembered, or begins to.
+func (t *throttle) entry(now time.Time, key string) *failures {
+	f := t.get(now, key)
+	if f == nil {
+		t.makeRoom(now)
+		f = &failures{last: now}
+		if t.entries == nil {
+			t.entries = make(map[string]*failures)
 		}
-		f.count++
-		f.last = now
+		t.entries[key] = f
 	}
+	return f
 }
 
 // makeRoom forgets what is old, or else whoever failed least.

@@ -19,7 +19,7 @@ func TestThrottle(t *testing.T) {
 	}
 	for range freeFailures {
 		enter("a", "ann", 0, true)
-		th.failed(now, "a", "ann")
+		th.leave(now, "a", "ann", true)
 	}
 	enter("a", "bob", firstDelay, true)
 	enter("a", "bob", 2*firstDelay, true) // behind the other one
@@ -27,7 +27,7 @@ func TestThrottle(t *testing.T) {
 	enter("b", "ann", firstDelay, true) // but nobody is shut out for what others did
 	enter("b", "bob", 0, true)
 	for range 100 {
-		th.failed(now, "c", "cid")
+		th.leave(now, "c", "cid", true)
 	}
 	enter("c", "bob", longestDelay, true)
 	enter("c", "bob", 0, false)
@@ -37,13 +37,48 @@ func TestThrottle(t *testing.T) {
 	now = now.Add(forgetAfter + time.Second)
 	enter("c", "cid", 0, true)
 	for i := range 3 * maxFailed {
-		th.failed(now, fmt.Sprint(i), "many")
+		th.leave(now, fmt.Sprint(i), "many", true)
 	}
 	if n := len(th.entries); n > maxFailed {
 		t.Errorf("%d are remembered", n)
 	}
 	if f := th.get(now, "by many"); f == nil || f.count != 3*maxFailed {
 		t.Errorf("the worst was forgotten: %+v", f)
+	}
+}
+
+// Attempts at once are held up like attempts in a row, beyond those that a
+// program may need to connect again; success takes them back.
+func TestThrottleTogether(t *testing.T) {
+	t.Parallel()
+	var th throttle
+	now := time.Unix(1, 0)
+	const free = freeTogether + freeFailures
+	for range free {
+		if wait, ok := th.enter(now, "a", "ann"); wait != 0 || !ok {
+			t.Fatalf("it waits %v, %v", wait, ok)
+		}
+	}
+	let := 0
+	for range 1000 {
+		if wait, ok := th.enter(now, "a", "ann"); ok {
+			let++
+			if wait < firstDelay {
+				t.Errorf("it waits %v", wait)
+			}
+		}
+	}
+	if let == 0 || let > int(longestDelay/firstDelay) {
+		t.Errorf("%d of a thousand more were let in", let)
+	}
+	for range free + let {
+		th.leave(now, "a", "ann", false)
+	}
+	if len(th.entries) != 0 {
+		t.Errorf("%d are remembered, and none has failed", len(th.entries))
+	}
+	if wait, ok := th.enter(now, "a", ""); wait != 0 || !ok {
+		t.Errorf("it waits %v, %v", wait, ok)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -26,7 +27,9 @@ type File struct {
 	checked time.Time
 	stamp   stamp
 	all     map[[2]string]*Credential // by authid and method
-	seed    []byte                    // of what nobody has
+	require func(*Credential) error
+
+	seed [32]byte // of what nobody has; random, and the process's
 }
 
 // stamp tells versions of a file apart.
@@ -41,6 +44,7 @@ const checkEvery = time.Second
 // Open reads a file. Report is told when a later version can't be read.
 func Open(path string, report func(error)) (*File, error) {
 	f := &File{path: path, report: report}
+	_, _ = rand.Read(f.seed[:]) // never fails
 	if err := f.load(); err != nil {
 		return nil, err
 	}
@@ -61,7 +65,7 @@ func (f *File) Lookup(authID, method string) (c *Credential, known bool) {
 
 // nobody is the credential of those who have none, derived from their authid.
 func (f *File) nobody(authID, method string) *Credential {
-	mac := hmac.New(sha256.New, f.seed)
+	mac := hmac.New(sha256.New, f.seed[:])
 	_, _ = fmt.Fprintf(mac, "%s %s", method, authID)
 	salt := mac.Sum(nil)[:saltLen]
 	_, _ = mac.Write([]byte{0})
@@ -105,19 +109,20 @@ func (f *File) load() error {
 	if err != nil {
 		return err
 	}
-	all, seed, err := parse(b)
+	all, err := parse(b)
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
-	f.all, f.seed = all, seed
+	if err := f.check(all, f.require); err != nil {
+		return err
+	}
+	f.all = all
 	return nil
 }
 
-// parse returns the credentials, and a seed that stays the same for as long as
-// the first of them does.
-func parse(b []byte) (map[[2]string]*Credential, []byte, error) {
+// parse returns the credentials by authid and method.
+func parse(b []byte) (map[[2]string]*Credential, error) {
 	all := make(map[[2]string]*Credential)
-	var seed []byte
 	lines := bufio.NewScanner(bytes.NewReader(b))
 	for n := 1; lines.Scan(); n++ {
 		line := strings.TrimSpace(lines.Text())
@@ -126,33 +131,42 @@ func parse(b []byte) (map[[2]string]*Credential, []byte, error) {
 		}
 		c, err := Parse(line)
 		if err != nil {
-			return nil, nil, fmt.Errorf("line %d: %w", n, err)
+			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
 		id := [2]string{c.AuthID, c.Method}
 		if all[id] != nil {
-			return nil, nil, fmt.Errorf("line %d: %q has another line for %s", n, c.AuthID, c.Method)
+			return nil, fmt.Errorf("line %d: %q has another line for %s", n, c.AuthID, c.Method)
 		}
 		all[id] = c
-		if seed == nil {
-			sum := sha256.Sum256([]byte(line))
-			seed = sum[:]
-		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, nil, errors.New("has no users: write the first line with `es user`")
+		return nil, errors.New("has no users: write the first line with `es user`")
 	}
-	return all, seed, nil
+	return all, nil
 }
 
-// Each calls fn with every credential, until it returns an error.
-func (f *File) Each(fn func(*Credential) error) error {
+// Require has every credential checked, now and whenever the file is read again.
+// A version with one for which check returns an error is one that can't be read.
+// The last check counts.
+func (f *File) Require(check func(*Credential) error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, c := range f.all {
-		if err := fn(c); err != nil {
+	if err := f.check(f.all, check); err != nil {
+		return err
+	}
+	f.require = check
+	return nil
+}
+
+func (f *File) check(all map[[2]string]*Credential, check func(*Credential) error) error {
+	if check == nil {
+		return nil
+	}
+	for _, c := range all {
+		if err := check(c); err != nil {
 			return fmt.Errorf("%s: %q: %w", f.path, c.AuthID, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package users_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,6 +152,31 @@ func TestFile(t *testing.T) {
 	until("bob is known", func() bool { _, known := f.Lookup("bob", users.Cryptosign); return known })
 	if same, _ := f.Lookup("zoe", users.CRA); len(same.String()) != len(nobody.String()) {
 		t.Errorf("nobody became %v", same)
+	}
+	// What is made up for zoe can't be made up from the file.
+	elsewhere, err := users.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made, _ := elsewhere.Lookup("zoe", users.CRA); made.String() == nobody.String() {
+		t.Error("nobody's credential depends on the file alone")
+	}
+	readers := func(c *users.Credential) error {
+		if c.Roles != "reader" {
+			return errors.New("no reader")
+		}
+		return nil
+	}
+	if err := f.Require(readers); err != nil {
+		t.Error(err)
+	}
+	write(t, path, ann.String(), bob.String(), make1(t, "eve", "admin", users.CRA, "x").String())
+	until("a role that may not be is reported", func() bool { _, _ = f.Lookup("ann", users.CRA); return len(reported) > 0 })
+	if _, known := f.Lookup("eve", users.CRA); known {
+		t.Error("a version was taken that was refused")
+	}
+	if err := <-reported; !strings.Contains(err.Error(), "no reader") {
+		t.Errorf("reported: %v", err)
 	}
 	write(t, path, "nonsense")
 	until("the broken file is reported", func() bool { _, _ = f.Lookup("ann", users.CRA); return len(reported) > 0 })
