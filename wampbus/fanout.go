@@ -16,6 +16,7 @@ import (
 type publication struct {
 	topic              string
 	record             []byte // nil for a notice
+	within             int    // the size of the memory that the record is a part of, in bytes
 	position, previous uint64
 	notice             wamp.Dict
 }
@@ -134,7 +135,7 @@ func (f *fanout) deliverTo(sub *subscription, p *publication, id wamp.ID, crowde
 				continue
 			}
 		}
-		if s.put(frameMessage, *parts) && crowded != nil {
+		if s.put(frameMessage, *parts, 0) && crowded != nil {
 			crowded[s] = struct{}{}
 		}
 	}
@@ -145,6 +146,11 @@ func (f *fanout) encode(as codec.Format, sub *subscription, p *publication, id w
 	e := codec.Event{Subscription: sub.id, Publication: id, Record: p.record, Position: p.position, Previous: p.previous}
 	if sub.pattern() {
 		e.Topic = p.topic
+	}
+	if as != codec.JSON && len(p.record) > codec.Refer && len(p.record) < p.within/4 {
+		// The queues would hold on to all of the page for the sake of a part.
+		p.record, p.within = append([]byte(nil), p.record...), 0
+		e.Record = p.record
 	}
 	if p.record != nil {
 		parts = as.Event(f.scratch[as][:0], &e)

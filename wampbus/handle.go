@@ -44,13 +44,15 @@ type Reply struct {
 	// Args are sent as they are, one binary each: stored records or rows, say.
 	// They must not change any more.
 	Args [][]byte
-	// Keywords are the keyword arguments of the answer.
+	// Keywords are the keyword arguments of the answer: what Request.Keywords
+	// may hold. They must not change any more. Others are logged, and end the
+	// call as es.error.internal.
 	Keywords map[string]any
 }
 
 // ProcedureError is an error with a URI of the program's own. Any other error
 // than it and those of package event reaches the caller as es.error.internal,
-// without its text, and the log with it.
+// without its text, and the log with it. Keywords are as in [Reply].
 type ProcedureError struct {
 	URI      string
 	Message  string
@@ -164,6 +166,9 @@ func (b *Bus) handledURIs() []string {
 
 // serve verifies a call and passes it to the program.
 func (h *handled) serve(ctx context.Context, in *invocation) (answer, error) {
+	if !in.roles.Has(h.Role) { // another procedure had the URI when the call was let through
+		return answer{}, &ProcedureError{URI: string(wamp.ErrNotAuthorized), Message: "not authorized"}
+	}
 	request, err := h.request(in)
 	if err != nil {
 		return answer{}, err

@@ -122,6 +122,12 @@ func TestHandleErrors(t *testing.T) {
 	if m, ok := w.call("bank.odd", nil, nil).(*wamp.Error); !ok || m.Error != "es.error.internal" {
 		t.Errorf("an answer that can't be sent: %#v", m)
 	}
+	h.handle(t, "bank.oddly", wampbus.Procedure{Role: wampbus.Reader, Serve: func(context.Context, *wampbus.Request) (wampbus.Reply, error) {
+		return wampbus.Reply{}, &wampbus.ProcedureError{URI: "bank.error.odd", Keywords: map[string]any{"channel": make(chan int)}}
+	}})
+	if m, ok := w.call("bank.oddly", nil, nil).(*wamp.Error); !ok || m.Error != "es.error.internal" {
+		t.Errorf("an error that can't be sent: %#v", m)
+	}
 	w.result("es.head", nil, nil)
 	eventually(t, "all calls have ended", func() bool { return h.bus.Stats().CallsInFlight == 0 })
 	if s := h.bus.Stats(); s.Calls[wampbus.Call{Procedure: "bank.fail", Outcome: "es.error.internal"}] != 3 {

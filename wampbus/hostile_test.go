@@ -248,6 +248,32 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// Over all sessions, too, subscriptions are limited, and those of a session that
+// is over count no more.
+func TestTotalSubscriptions(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(o *wampbus.Options) { o.Limits.TotalSubscriptions = 2 })
+	subscribe := func(w *wire, topic wamp.URI) wamp.Message {
+		w.id++
+		w.send(&wamp.Subscribe{Request: w.id, Options: wamp.Dict{}, Topic: topic})
+		return w.receive()
+	}
+	first, second := h.join(t, codec.MessagePack), h.join(t, codec.MessagePack)
+	for range 3 { // the same one again, and one that is refused
+		subscribe(first, "es.a")
+		subscribe(second, "es.b")
+		subscribe(second, "other")
+	}
+	if m, ok := subscribe(second, "es.c").(*wamp.Error); !ok || m.Error != "es.error.unavailable" {
+		t.Errorf("the third: %#v", m)
+	}
+	_ = first.conn.Close()
+	eventually(t, "there is room again", func() bool {
+		_, ok := subscribe(second, "es.c").(*wamp.Subscribed)
+		return ok
+	})
+}
+
 // Over all sessions, too, calls are limited.
 func TestOverload(t *testing.T) {
 	t.Parallel()

@@ -84,7 +84,8 @@ type Limits struct {
 	// record of the largest size with room around it.
 	Message int
 	// Queue is how many bytes may wait to be sent to one session: 16 MiB. A
-	// single message may be larger when nothing else waits. While more than half
+	// single message may be larger when nothing else waits, and answers that
+	// wait for room are never too much. While more than half
 	// of it is taken, live events wait for it, up to a second.
 	Queue int
 	// Page is the largest max_bytes that es.read grants, and the most that a
@@ -102,12 +103,14 @@ type Limits struct {
 	// Sessions is how many clients may be connected: 16384.
 	Sessions int
 	// Handshake is how long a client may take from connecting until it has
-	// joined the realm: 5 s, and no more than that for its HELLO.
+	// joined the realm: 5 s, and no more than that for its HELLO. With
+	// [Bus.Handler], it counts from the upgrade.
 	Handshake time.Duration
-	// KeepAlive is the interval of pings: 20 s. A client that sends nothing,
-	// not even pongs, for two intervals is gone.
+	// KeepAlive is the interval of pings: 20 s. A client that sends nothing, not
+	// even pongs, and takes nothing that waits for it, for two intervals is gone.
 	KeepAlive time.Duration
-	// Write is how long the network may take no byte of what is to be sent: 20 s.
+	// Write is how long the client may take no byte of what is to be sent: 20 s.
+	// With TLS it is how long it may take for 16 KiB, at most.
 	Write time.Duration
 	// Shutdown is how long closing waits for calls to finish and for queues to
 	// empty: 5 s.

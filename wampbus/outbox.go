@@ -65,10 +65,14 @@ func newOutbox(limit int, framer framer) *outbox {
 // maxKept keeps one burst from holding its memory for the session's life.
 const maxKept = 64 << 10
 
+// headroom is what may stand around the records of an answer, in bytes.
+const headroom = 512
+
 // put queues a frame and reports whether there was room for it, and whether the
-// queue is now more than half full. A frame that is alone always fits. Frames
-// for a sealed outbox are dropped: the session is over, and its client knows.
-func (o *outbox) put(kind frame, m codec.Parts) (fits, crowded bool) {
+// queue is now more than half full. A frame that is alone always fits, and one
+// for which room was reserved, whatever came between. Frames for a sealed outbox
+// are dropped: the session is over, and its client knows.
+func (o *outbox) put(kind frame, m codec.Parts, reserved int) (fits, crowded bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.sealed {
@@ -76,7 +80,8 @@ func (o *outbox) put(kind frame, m codec.Parts) (fits, crowded bool) {
 	}
 	n := m.Len()
 	waiting := o.pending.size + o.writing
-	if waiting > 0 && waiting+n+maxFrameHeader > o.limit {
+	covered := reserved > 0 && n <= reserved+reserved/2+headroom // half again: base64
+	if waiting > 0 && !covered && waiting+n+maxFrameHeader > o.limit {
 		return false, false
 	}
 	p := &o.pending

@@ -23,27 +23,30 @@ func fits(ok, _ bool) bool { return ok }
 func TestOutboxBound(t *testing.T) {
 	t.Parallel()
 	o := newOutbox(100, &webSocket{})
-	if !fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 1000)})) {
+	if !fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 1000)}, 0)) {
 		t.Error("a single frame always fits")
 	}
-	if fits(o.put(frameMessage, codec.Parts{Head: []byte("x")})) {
+	if fits(o.put(frameMessage, codec.Parts{Head: []byte("x")}, 0)) {
 		t.Error("it is over its bound")
 	}
 	frames, _ := o.take()
-	if fits(o.put(frameMessage, codec.Parts{Head: []byte("x")})) {
+	if fits(o.put(frameMessage, codec.Parts{Head: []byte("x")}, 0)) {
 		t.Error("what is being written counts")
 	}
 	o.written(frames.size, frames)
 	for i := range 3 {
-		if ok := fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 40)})); ok != (i < 2) {
+		if ok := fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 40)}, 0)); ok != (i < 2) {
 			t.Error("two frames of 40 fit into 100, and no third")
 		}
 	}
 	if now, high := o.waiting(); now != 84 || high < 1000 {
 		t.Errorf("%d wait, %d at most", now, high)
 	}
+	if !fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 700)}, 200)) || fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 900)}, 200)) {
+		t.Error("what was reserved fits on top, and no more than that")
+	}
 	o.seal(true, func(dst []byte) []byte { return append(dst, "bye"...) })
-	if !fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 200)})) {
+	if !fits(o.put(frameMessage, codec.Parts{Head: make([]byte, 200)}, 0)) {
 		t.Error("a sealed outbox takes no frame and refuses none")
 	}
 	o.seal(false, func(dst []byte) []byte { return append(dst, "again"...) })
@@ -84,7 +87,7 @@ func TestOutboxReserve(t *testing.T) {
 			}
 		}
 		go func() { done <- o.reserve(t.Context(), 50) }()
-		o.put(frameMessage, codec.Parts{Head: make([]byte, 60)})
+		o.put(frameMessage, codec.Parts{Head: make([]byte, 60)}, 0)
 		o.release(50)
 		synctest.Wait()
 		if len(done) > 0 {

@@ -25,7 +25,7 @@ func TestPace(t *testing.T) {
 		s := &session{box: newOutbox(100, &webSocket{}), ctx: ctx}
 		fill := func(want bool) {
 			t.Helper()
-			if _, crowded := s.box.put(frameMessage, codec.Parts{Head: make([]byte, 28)}); crowded != want {
+			if _, crowded := s.box.put(frameMessage, codec.Parts{Head: make([]byte, 28)}, 0); crowded != want {
 				t.Errorf("crowded is %v, want %v", crowded, want)
 			}
 		}
@@ -77,7 +77,7 @@ func TestPaceTogether(t *testing.T) {
 		b := &Bus{crowded: make(map[*session]struct{})}
 		for range 5 {
 			s := &session{box: newOutbox(100, &webSocket{}), ctx: t.Context()}
-			s.box.put(frameMessage, codec.Parts{Head: make([]byte, 60)})
+			s.box.put(frameMessage, codec.Parts{Head: make([]byte, 60)}, 0)
 			b.crowded[s] = struct{}{}
 		}
 		began := time.Now()

@@ -87,7 +87,7 @@ func (p *publisher) step(ctx context.Context, wait time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if err := p.publish(ctx, e); err != nil {
+		if err := p.publish(ctx, e, len(page.Records)); err != nil {
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func (p *publisher) restart(ctx context.Context) error {
 	return err
 }
 
-func (p *publisher) publish(ctx context.Context, e event.Event) error {
+func (p *publisher) publish(ctx context.Context, e event.Event, within int) error {
 	to := p.topics[e.Type()]
 	if to == nil {
 		last, err := p.before(ctx, e)
@@ -115,7 +115,7 @@ func (p *publisher) publish(ctx context.Context, e event.Event) error {
 		to = &topicHead{topic: p.topic(e.Type()), last: last}
 		p.topics[e.Type()] = to
 	}
-	p.deliver(&publication{topic: to.topic, record: e.Record(), position: e.Position(), previous: to.last})
+	p.deliver(&publication{topic: to.topic, record: e.Record(), within: within, position: e.Position(), previous: to.last})
 	to.last = e.Position()
 	p.at.Position, p.at.ID = e.Position(), e.ID()
 	p.headDue = true

@@ -149,6 +149,7 @@ func refuseRaw(conn net.Conn, reason byte) {
 // rawSocket is the transport of a client that is connected by RawSocket.
 type rawSocket struct {
 	in     *bufio.Reader
+	source *watched // of in
 	format byte
 	takes  int // the longest message that the client takes
 	limit  int // the longest that it may send
@@ -159,7 +160,8 @@ type rawSocket struct {
 // greetRaw reads the client's part of the handshake, and answers it when it is
 // refused.
 func greetRaw(conn net.Conn, limit int) (*rawSocket, codec.Format, error) {
-	in := bufio.NewReaderSize(conn, 4<<10)
+	source := &watched{Reader: conn}
+	in := bufio.NewReaderSize(source, 4<<10)
 	var hello [4]byte
 	if _, err := io.ReadFull(in, hello[:]); err != nil {
 		return nil, 0, err
@@ -176,7 +178,7 @@ func greetRaw(conn net.Conn, limit int) (*rawSocket, codec.Format, error) {
 		return nil, 0, errors.New("the reserved octets are not zero")
 	}
 	return &rawSocket{
-		in: in, format: hello[1] & 0xf,
+		in: in, source: source, format: hello[1] & 0xf,
 		takes: min(rawShortest<<(hello[1]>>4), rawLongest), limit: max(min(limit, rawLongest), rawShortest),
 	}, format, nil
 }
@@ -193,7 +195,12 @@ func (r *rawSocket) answer() []byte {
 
 func (*rawSocket) name() string { return "rawsocket" }
 
-func (r *rawSocket) serve(s *session) { r.pinged, r.ponged = s.pinged, s.heard }
+func (r *rawSocket) serve(s *session) {
+	r.pinged, r.ponged = s.pinged, s.heard
+	if r.source != nil {
+		r.source.progressed = s.progressed
+	}
+}
 
 func (r *rawSocket) receive() ([]byte, error) {
 	for {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -79,6 +80,8 @@ type session struct {
 	// how many times that its queue was empty.
 	lagged   bool
 	laggedAt uint64
+
+	progressAt time.Time // the reader's: when progress was counted last
 
 	// The writer's, for reuse.
 	segments, gathered, writing net.Buffers
@@ -265,14 +268,14 @@ func (s *session) appendFarewell(dst []byte, reason wamp.URI, message string) []
 	return append(s.transport.appendHead(dst, frameMessage, len(payload)), payload...)
 }
 
-// put queues a frame, and reports whether the queue is now more than half full;
+// put queues a frame, for which room may have been reserved, and reports whether the queue is now more than half full;
 // a session without room for it ends.
-func (s *session) put(kind frame, m codec.Parts) (crowded bool) {
+func (s *session) put(kind frame, m codec.Parts, reserved int) (crowded bool) {
 	if n := m.Len(); n > s.transport.most() {
 		s.end(reasonTooLarge, closePolicy, fmt.Sprintf("a message has %d bytes, and the client takes %d", n, s.transport.most()))
 		return false
 	}
-	fits, crowded := s.box.put(kind, m)
+	fits, crowded := s.box.put(kind, m, reserved)
 	if !fits {
 		waiting, _ := s.box.waiting()
 		s.end(reasonTooSlow, closeTryAgain, fmt.Sprintf(
@@ -288,7 +291,7 @@ func (s *session) send(m wamp.Message) {
 		s.end(reasonInternal, closeInternal, err.Error())
 		return
 	}
-	s.put(frameMessage, codec.Parts{Head: payload})
+	s.put(frameMessage, codec.Parts{Head: payload}, 0)
 }
 
 // guard turns a panic into the session's end: nothing that a client sent, or
@@ -303,7 +306,7 @@ func (s *session) guard() {
 // pinged answers a ping.
 func (s *session) pinged(payload []byte) {
 	s.heard()
-	s.put(framePong, codec.Parts{Head: payload})
+	s.put(framePong, codec.Parts{Head: payload}, 0)
 }
 
 // page is the most bytes of records that an answer to this client may hold: what
@@ -316,7 +319,7 @@ func (s *session) page() int {
 	if s.format == codec.JSON {
 		most = most / 4 * 3
 	}
-	return max(most-512, 1)
+	return max(most-headroom, 1)
 }
 
 // heard moves the deadline by which the client must be heard again. Until it
@@ -331,6 +334,15 @@ func (s *session) heard() {
 	}
 	if s.ctx.Err() != nil { // it ended meanwhile: the deadline is the end's again
 		_ = s.conn.SetReadDeadline(time.Now())
+	}
+}
+
+// progressed says that some of a message has come. It counts as the client being
+// heard, but not more often than it matters.
+func (s *session) progressed() {
+	if now := time.Now(); now.Sub(s.progressAt) > s.bus.limits.KeepAlive/8 {
+		s.progressAt = now
+		s.heard()
 	}
 }
 
@@ -623,7 +635,7 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		s.send(refusal(wamp.CALL, call, tooLarge("client's message", s.transport.most(), parts.Len())))
 		return scratch
 	}
-	say := func() { s.put(frameMessage, parts) }
+	say := func() { s.put(frameMessage, parts, reserved) }
 	if m, ok := m.(*wamp.Subscribed); ok {
 		s.subscribed(m.Subscription, say)
 	} else {
@@ -680,9 +692,13 @@ func (s *session) unsubscribed(id wamp.ID) {
 	}
 }
 
-// writeChunk bounds what one write may hold, so that its deadline is one for
-// progress.
-const writeChunk = 256 << 10
+// writeChunk bounds what one write may hold, wholeChunk that of one which can't
+// go on after a deadline, as those of TLS can't: it is what has to get through
+// in Limits.Write.
+const (
+	writeChunk = 256 << 10
+	wholeChunk = 16 << 10
+)
 
 // writeFrames is how many pieces of memory one write may gather.
 const writeFrames = 64
@@ -712,20 +728,24 @@ func (s *session) write() {
 		case <-s.box.wake:
 		case <-pings.C:
 			if s.joined.Load() {
-				s.put(framePing, codec.Parts{})
+				s.put(framePing, codec.Parts{}, 0)
 			}
 		}
 	}
 }
 
 func (s *session) writeAll(frames batch) error {
+	chunk := wholeChunk
+	if resumes(s.conn) {
+		chunk = writeChunk
+	}
 	s.segments = frames.segments(s.segments[:0])
 	defer clear(s.segments) // they may be others' large bodies
 	for rest := s.segments; len(rest) > 0; {
 		n := 0
 		s.gathered = s.gathered[:0]
-		for len(rest) > 0 && len(s.gathered) < writeFrames && n < writeChunk {
-			piece := rest[0][:min(len(rest[0]), writeChunk-n)]
+		for len(rest) > 0 && len(s.gathered) < writeFrames && n < chunk {
+			piece := rest[0][:min(len(rest[0]), chunk-n)]
 			s.gathered, n = append(s.gathered, piece), n+len(piece)
 			if rest[0] = rest[0][len(piece):]; len(rest[0]) == 0 {
 				rest = rest[1:]
@@ -738,20 +758,45 @@ func (s *session) writeAll(frames batch) error {
 	return nil
 }
 
-// writeGathered writes one part of the frames, which has the write deadline to
-// itself.
+// writeGathered writes one part of the frames, and goes on for as long as the
+// client takes some of it. That counts as hearing it: its pongs come no sooner
+// than it has got the pings, which stand behind the rest.
 func (s *session) writeGathered(of batch) error {
-	_ = s.conn.SetWriteDeadline(time.Now().Add(s.bus.limits.Write))
-	if by := s.endBy.Load(); by != 0 {
-		_ = s.conn.SetWriteDeadline(time.Unix(0, by))
-	}
+	limits := &s.bus.limits
 	s.writing = s.gathered // WriteTo eats it
-	n, err := s.writing.WriteTo(s.conn)
-	s.bus.stats.bytesOut.Add(uint64(n))
-	if err == nil {
-		s.box.written(int(n), of)
+	for taken := time.Now(); ; {
+		began := time.Now()
+		by := taken.Add(limits.Write)
+		if look := began.Add(limits.KeepAlive); look.Before(by) {
+			by = look
+		}
+		_ = s.conn.SetWriteDeadline(by)
+		if end := s.endBy.Load(); end != 0 {
+			_ = s.conn.SetWriteDeadline(time.Unix(0, end))
+		}
+		n, err := s.writing.WriteTo(s.conn)
+		s.bus.stats.bytesOut.Add(uint64(n))
+		if n > 0 {
+			taken = time.Now()
+			s.box.written(int(n), of)
+			// What did not wait may be in this machine's buffers only.
+			if s.joined.Load() && taken.Sub(began) > limits.KeepAlive/100 {
+				s.heard()
+			}
+		}
+		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || !resumes(s.conn) || s.endBy.Load() != 0 || time.Since(taken) >= limits.Write {
+			return err
+		}
 	}
-	return err
+}
+
+// resumes reports whether a write may go on where a deadline has cut it.
+func resumes(conn net.Conn) bool {
+	switch conn.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
 }
 
 // handOver waits a moment for the client to close its end: closing with unread

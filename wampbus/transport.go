@@ -2,6 +2,7 @@ package wampbus
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 )
@@ -42,6 +43,20 @@ var (
 	// errLeft is a client that closed its end in good order.
 	errLeft = errors.New("the client closed the connection")
 )
+
+// watched is a reader that says when something has come.
+type watched struct {
+	io.Reader
+	progressed func()
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.Reader.Read(b)
+	if n > 0 && w.progressed != nil {
+		w.progressed()
+	}
+	return n, err
+}
 
 // misframed is a frame that the transport does not allow here.
 type misframed struct {

@@ -3,6 +3,7 @@ package wampbus
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -178,6 +179,7 @@ func isOwnName(host string) bool {
 type webSocket struct {
 	conn *websocket.Conn
 	text bool
+	body watched // of the message that is being read
 }
 
 func newWebSocket(conn *websocket.Conn, format codec.Format, limit int) *webSocket {
@@ -189,12 +191,18 @@ func newWebSocket(conn *websocket.Conn, format codec.Format, limit int) *webSock
 func (*webSocket) name() string { return "websocket" }
 
 func (w *webSocket) serve(s *session) {
+	w.body.progressed = s.progressed
 	w.conn.SetPingHandler(func(data string) error { s.pinged([]byte(data)); return nil })
 	w.conn.SetPongHandler(func(string) error { s.heard(); return nil })
 }
 
 func (w *webSocket) receive() ([]byte, error) {
-	kind, b, err := w.conn.ReadMessage()
+	kind, message, err := w.conn.NextReader()
+	var b []byte
+	if err == nil {
+		w.body.Reader = message
+		b, err = io.ReadAll(&w.body)
+	}
 	var closed *websocket.CloseError
 	switch {
 	case errors.Is(err, websocket.ErrReadLimit):
