@@ -27,6 +27,10 @@ type build struct {
 	fold    *fold // in flight, or nil
 	// closeAfter is when the live views may wait for this build again.
 	closeAfter time.Time
+	// away is how long it stays away after it was too slow for the live views
+	// the last time, joinAfter until when, and joined when it came back.
+	away              time.Duration
+	joinAfter, joined time.Time
 	// nextBuild is when it may read on, as Options.BuildRate has it.
 	nextBuild time.Time
 }

@@ -35,7 +35,13 @@ func (e *Engine) startBuilds(ctx context.Context) (wait <-chan time.Time, stop f
 	busy := !e.quiet(now) && len(e.liveBuilds()) > 0
 	for _, v := range e.all {
 		for _, b := range v.builds {
-			if !e.catchesUp(b) || b.reached.position >= e.batch.to.position {
+			if !e.catchesUp(b) {
+				continue
+			}
+			if b.reached.position >= e.batch.to.position {
+				if due := b.joinAfter.Sub(now); due > 0 {
+					next = min(next, due)
+				}
 				continue
 			}
 			if due := e.buildAfter.Sub(now); due > 0 && busy {
@@ -80,7 +86,7 @@ func (e *Engine) startBuild(ctx context.Context, b *build, now time.Time, busy b
 	if rate := e.options.BuildRate; rate > 0 {
 		l.events = min(l.events, max(1, rate/10))
 	}
-	if l.target-b.reached.position <= nearly && e.closing == nil && now.After(b.closeAfter) {
+	if l.target-b.reached.position <= nearly && e.closing == nil && now.After(b.closeAfter) && now.After(b.joinAfter) {
 		e.closing = b
 		e.closingUntil = now.Add(e.options.Patience)
 	}
@@ -231,6 +237,9 @@ func (e *Engine) takeOvers() error {
 			if !e.catchesUp(b) || b.reached.position != e.batch.to.position && seeded != bugSwitchEarly {
 				continue
 			}
+			if time.Now().Before(b.joinAfter) {
+				continue
+			}
 			if err := e.flush(); err != nil {
 				return err
 			}
@@ -287,6 +296,7 @@ func (e *Engine) takeOver(b *build) error {
 		old.restart(checkpoint{})
 	}
 	b.restart(e.live)
+	b.joined = time.Now()
 	e.update(func() {
 		*e.states[b] = next
 		v.main, v.rows, v.buildRate = b, rows, rate{}

@@ -42,8 +42,9 @@ type Options struct {
 	// left behind, see [StuckError].
 	HandlerTimeout time.Duration
 	// Patience is how long the live views wait for the slowest of them; it
-	// then catches up on its own, and can be read again when it has. 0 means
-	// 1 s.
+	// then catches up on its own, and can be read again when it has, as long
+	// afterwards at the earliest. That doubles, up to 32 times Patience, when
+	// it is soon too slow again. 0 means 1 s.
 	Patience time.Duration
 	// BuildHold is how long a build that catches up may hold up live views
 	// that have work, by storing what it folded; 0 means 20 ms. While they

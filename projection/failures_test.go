@@ -207,6 +207,48 @@ func TestSlowViewHoldsNobodyUp(t *testing.T) {
 	agree(t, e, m, last, "items", "counts")
 }
 
+// It comes back after as long as it was waited for, at the earliest.
+func TestSlowViewStaysAway(t *testing.T) {
+	t.Parallel()
+	const patience = 200 * time.Millisecond
+	m := newMemory()
+	release := make(chan struct{})
+	e, err := Open(t.TempDir(), m, Options{Logger: quiet(), MapSize: 1 << 30, Patience: patience}, items(nil), counts(func(event.Event) error {
+		<-release
+		return nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeEngine(t, e) })
+	began := time.Now()
+	last := m.addItem(t, stocked, item{SKU: "1", Owner: "ada"})
+	statsOf(t, e, "counts", func(v ViewStats) bool { return !v.Live })
+	close(release)
+	agree(t, e, m, last, "items", "counts")
+	if took := time.Since(began); took < 2*patience {
+		t.Errorf("it was back %v after its event, that it was waited for %v included", took, patience)
+	}
+}
+
+// Each time that it leaves again soon, it stays away twice as long.
+func TestSlowViewStaysAwayLonger(t *testing.T) {
+	t.Parallel()
+	b := build{joined: time.Now()}
+	b.stayAway(b.joined.Add(time.Hour), time.Second)
+	for _, want := range []time.Duration{2, 4, 8, 16, 32, 32} {
+		b.joined = b.joinAfter
+		b.stayAway(b.joined.Add(time.Second), time.Second)
+		if b.away != want*time.Second || b.joinAfter != b.joined.Add(time.Second+b.away) {
+			t.Errorf("it stays away for %v, want %v s", b.away, int(want))
+		}
+	}
+	b.joined = b.joinAfter
+	if b.stayAway(b.joined.Add(time.Minute), time.Second); b.away != time.Second {
+		t.Errorf("after a minute: %v", b.away)
+	}
+}
+
 // A handler that watches its context fails in time.
 func TestEndlessHandlerIsCancelled(t *testing.T) {
 	t.Parallel()

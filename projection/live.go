@@ -18,6 +18,8 @@ const (
 	// so long for them.
 	shortChunk, longChunk = 50 * time.Millisecond, 200 * time.Millisecond
 	firstChunk            = 256
+	// mostAway is how many times Options.Patience a slow view stays away.
+	mostAway = 32
 )
 
 // batch is what the live builds have folded since they were last stored.
@@ -184,7 +186,19 @@ func (e *Engine) leaveBehind() {
 func (e *Engine) leave(b *build) {
 	e.logger.Warn("view is slower than the others can wait for, it catches up on its own", "view", b.view.name, "version", b.view.version)
 	e.left = append(e.left, b)
+	b.stayAway(time.Now(), e.options.Patience)
 	e.update(func() { *e.states[b] = state{status: statusBuilding, at: e.live} })
+}
+
+// stayAway keeps a build from the live views for a while, twice as long when it
+// was with them for no longer than that.
+func (b *build) stayAway(now time.Time, patience time.Duration) {
+	if now.Sub(b.joined) > b.away {
+		b.away = patience
+	} else {
+		b.away = min(2*b.away, mostAway*patience)
+	}
+	b.joinAfter = now.Add(b.away)
 }
 
 // parkLater makes sure that a build that failed outside of a batch or of a
