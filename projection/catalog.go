@@ -17,7 +17,8 @@ import (
 // The catalog is what the environment knows about its views, in its meta
 // database:
 //
-//	"live"                  checkpoint of all live builds
+//	"live"                  checkpoint of all live builds, and the log's last
+//	                        position as last heard (8 bytes, big endian)
 //	"view/<view>"           the slot that serves, one byte
 //	"state/<view>/<slot>"   how far a build is: see state
 //	"layout/<view>/<slot>"  what a build was made for: see layout, as JSON
@@ -150,8 +151,18 @@ func (c catalog) live(txn *lmdbenv.Txn) (checkpoint, error) {
 	return readCheckpoint(value)
 }
 
-func (c catalog) putLive(txn *lmdbenv.Txn, at checkpoint) error {
-	return txn.Put(c.db, []byte(liveKey), at.append(nil), 0)
+// head returns the log's last position as it was known with the live
+// checkpoint, which is not behind it.
+func (c catalog) head(txn *lmdbenv.Txn, live checkpoint) (uint64, error) {
+	value, _, err := getKey(txn, c.db, []byte(liveKey))
+	if err != nil || len(value) < checkpointSize+8 {
+		return live.position, err
+	}
+	return max(live.position, binary.BigEndian.Uint64(value[checkpointSize:])), nil
+}
+
+func (c catalog) putLive(txn *lmdbenv.Txn, at checkpoint, head uint64) error {
+	return txn.Put(c.db, []byte(liveKey), binary.BigEndian.AppendUint64(at.append(nil), head), 0)
 }
 
 // servingSlot returns the slot that a view is read from.

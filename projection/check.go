@@ -16,10 +16,11 @@ import (
 // checkEvery is how many keys are walked between two looks at the context.
 const checkEvery = 1024
 
-// Check compares rows and index entries of every version that is live, both ways: each row
-// is valid, stands under its own primary key and has the entry its values call
-// for in every index; each entry belongs to such a row. The first disagreement
-// is returned as a [*DamageError]. It reads everything in one snapshot.
+// Check compares rows and index entries of every version that is live, both
+// ways: each row is valid, stands under its own primary key and has the entry
+// its values call for in every index; each entry belongs to such a row. The
+// first disagreement is returned as a [*DamageError]. It reads everything in one
+// snapshot.
 func (e *Engine) Check(ctx context.Context) error {
 	return e.View(func(s *Snapshot) error {
 		for _, of := range e.all {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
@@ -65,6 +66,39 @@ func TestFileThatIsNotOfViewsIsLeftAlone(t *testing.T) {
 	}
 }
 
+// A view that its engine did not keep up with is behind the log, not behind the
+// others.
+func TestDirectoryKnowsTheLogsEnd(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	for i := range 10 {
+		m.addItem(t, stocked, item{SKU: fmt.Sprint(i), Owner: "ada"})
+	}
+	var commits atomic.Int64
+	stopped := make(chan struct{})
+	e := openWith(t, dir, m, func(at failpoint) error {
+		// The first batch of seven is stored, and nothing behind it.
+		if at == beforeCommit && commits.Add(1) > 1 {
+			if commits.Load() == 2 {
+				close(stopped)
+			}
+			return errors.New("crash")
+		}
+		return nil
+	}, counts(nil))
+	<-stopped
+	closeEngine(t, e)
+	d, err := OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	versions, position, head, err := d.List()
+	if err != nil || position != 7 || head != 10 || len(versions) != 1 || versions[0].Behind != 3 {
+		t.Errorf("position %d, head %d, %+v, %v", position, head, versions, err)
+	}
+}
+
 // However many versions there are, they are listed as of one moment.
 func TestDirectoryLists(t *testing.T) {
 	t.Parallel()
@@ -87,8 +121,8 @@ func TestDirectoryLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	versions, position, err := d.List()
-	if err != nil || position != last || len(versions) != len(defs) {
+	versions, position, head, err := d.List()
+	if err != nil || position != last || head != last || len(versions) != len(defs) {
 		t.Fatalf("position %d, %+v, %v", position, versions, err)
 	}
 	for _, v := range versions {

@@ -51,17 +51,18 @@ type Stored struct {
 	Status string
 	// Serving is true for the version that the view is read from.
 	Serving bool
-	// Position is what it has applied, Behind how many events the live views
-	// have applied beyond.
+	// Position is what it has applied, Behind how many events the log has
+	// beyond, as far as the engine had heard when it last stored something.
 	Position, Behind uint64
 	Rows             uint64
 	Parked           *Parked   // nil unless it is parked
 	Skipped          []Skipped // in the order of the log
 }
 
-// List returns every version that is stored, sorted by view, and the position
-// of the live views, all as of one moment.
-func (d *Directory) List() (versions []Stored, position uint64, err error) {
+// List returns every version that is stored, sorted by view, the position of the
+// live views, and the log's last one as the engine had heard when it last stored
+// something, all as of one moment.
+func (d *Directory) List() (versions []Stored, position, head uint64, err error) {
 	err = d.env.View(func(txn *lmdbenv.Txn) error {
 		names, err := d.catalog.stored(txn)
 		if err != nil {
@@ -72,13 +73,16 @@ func (d *Directory) List() (versions []Stored, position uint64, err error) {
 			return err
 		}
 		position = live.position
+		if head, err = d.catalog.head(txn, live); err != nil {
+			return err
+		}
 		for _, name := range names {
 			held, err := d.catalog.slots(txn, name)
 			if err != nil {
 				return err
 			}
 			for _, slot := range held {
-				stored, err := d.read(txn, name, slot, live)
+				stored, err := d.read(txn, name, slot, live, head)
 				if err != nil {
 					return err
 				}
@@ -87,10 +91,10 @@ func (d *Directory) List() (versions []Stored, position uint64, err error) {
 		}
 		return nil
 	})
-	return versions, position, err
+	return versions, position, head, err
 }
 
-func (d *Directory) read(txn *lmdbenv.Txn, name string, slot byte, live checkpoint) (stored Stored, err error) {
+func (d *Directory) read(txn *lmdbenv.Txn, name string, slot byte, live checkpoint, head uint64) (stored Stored, err error) {
 	s, _, err := d.catalog.state(txn, name, slot)
 	if err != nil {
 		return stored, err
@@ -111,7 +115,7 @@ func (d *Directory) read(txn *lmdbenv.Txn, name string, slot byte, live checkpoi
 	if s.status == statusLive {
 		stored.Position = live.position
 	}
-	stored.Behind = live.position - min(live.position, stored.Position)
+	stored.Behind = head - min(head, stored.Position)
 	db, err := txn.OpenDBI(databases(name, slot, nil)[0], 0)
 	if err != nil {
 		return stored, err

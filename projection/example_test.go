@@ -251,14 +251,14 @@ func ExampleOpenDirectory() {
 		log.Fatal(err)
 	}
 	defer directory.Close()
-	versions, position, err := directory.List()
+	versions, position, head, err := directory.List()
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, v := range versions {
-		fmt.Println(v.View, v.Version, v.Status, "at", position, "with", v.Rows, "rows")
+		fmt.Println(v.View, v.Version, v.Status, "at", position, "of", head, "with", v.Rows, "rows")
 	}
-	// Output: balances 1 live at 0 with 0 rows
+	// Output: balances 1 live at 0 of 0 with 0 rows
 }
 
 // A cursor goes on behind a row, also in another snapshot, after a restart, or

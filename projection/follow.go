@@ -285,7 +285,7 @@ func (e *Engine) reset(ctx context.Context) error {
 				return err
 			}
 		}
-		return e.catalog.putLive(txn, fresh)
+		return e.catalog.putLive(txn, fresh, head.Position)
 	})
 	if err != nil {
 		return err

@@ -222,7 +222,7 @@ func (e *Engine) flush() error {
 	states := make(map[*build]state)
 	rows := make(map[*build]uint64)
 	if seeded == bugCheckpointFirst {
-		if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.putLive(txn, to) }); err != nil {
+		if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.putLive(txn, to, e.head) }); err != nil {
 			return err
 		}
 	}
@@ -250,7 +250,7 @@ func (e *Engine) flush() error {
 				return err
 			}
 		}
-		if err := e.catalog.putLive(txn, to); err != nil {
+		if err := e.catalog.putLive(txn, to, e.head); err != nil {
 			return err
 		}
 		return e.at(beforeCommit)

@@ -362,7 +362,7 @@ func (e *Engine) group(txn *lmdbenv.Txn, head event.Head, stale map[checkpoint]b
 	}
 	e.head = head.Position
 	e.batch = batch{to: e.live}
-	return e.catalog.putLive(txn, e.live)
+	return e.catalog.putLive(txn, e.live, e.head)
 }
 
 // enter stores a build's state as it is at open, and counts its rows.

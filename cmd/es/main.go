@@ -25,7 +25,7 @@ type commands struct {
 	Backup   backupCommand   `cmd:"" help:"Copy a store, which may be in use."`
 	Restore  restoreCommand  `cmd:"" help:"Make a store of a backup."`
 	Rebuild  rebuildCommand  `cmd:"" help:"Make a store's index again."`
-	Views    viewsCommand    `cmd:"" help:"Look after the views of a store."`
+	Views    viewsCommand    `cmd:"" help:"Look after a directory of views."`
 	User     userCommand     `cmd:"" help:"Make a line of a bus's file of users."`
 	Schema   schemaCommand   `cmd:"" help:"Work with versions of schemas."`
 

@@ -71,11 +71,11 @@ type viewsListCommand struct{ viewsDir }
 
 func (c *viewsListCommand) Run(to *console) error {
 	return c.open(func(views *projection.Directory) error {
-		versions, position, err := views.List()
+		versions, position, head, err := views.List()
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(to.stdout, "position %d\n", position)
+		fmt.Fprintf(to.stdout, "position %d of %d\n", position, head)
 		table := tabwriter.NewWriter(to.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(table, "VIEW\tVERSION\tREAD\tSTATUS\tPOSITION\tBEHIND\tROWS")
 		for _, v := range versions {
