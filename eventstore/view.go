@@ -62,11 +62,12 @@ func (s *Snapshot) Head() event.Head {
 // Read yields the selected events of the snapshot, valid until View's function
 // returns. The sequence ends with at most one error: those of
 // [Store.ReadPage], of the View's context when that has ended, or an
-// [*event.ArgumentError] when the snapshot has expired.
+// [*event.ArgumentError] when the snapshot has expired, also while it is read: a
+// sequence that is pulled may outlive View's function.
 func (s *Snapshot) Read(sel event.Selection) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
 		if s.view == nil {
-			yield(event.Event{}, &event.ArgumentError{Argument: "snapshot", Message: "the function that it was made for has returned"})
+			yield(event.Event{}, errExpired())
 			return
 		}
 		if err := sel.Validate(); err != nil {
@@ -79,10 +80,18 @@ func (s *Snapshot) Read(sel event.Selection) iter.Seq2[event.Event, error] {
 		r.take = func(e event.Event) bool {
 			count++
 			wanted = yield(s.lent.lend(e), nil)
-			return wanted && count != sel.Limit
+			return wanted && s.view != nil && count != sel.Limit
 		}
-		if err := r.read(); err != nil && wanted {
+		err := r.read()
+		if s.view == nil {
+			err = errExpired()
+		}
+		if err != nil && wanted {
 			yield(event.Event{}, err)
 		}
 	}
+}
+
+func errExpired() error {
+	return &event.ArgumentError{Argument: "snapshot", Message: "the function that it was made for has returned"}
 }

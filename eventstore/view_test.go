@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"testing"
 
@@ -128,6 +129,41 @@ func TestViewEnds(t *testing.T) {
 	cancel()
 	if err := store.View(ctx, func(*eventstore.Snapshot) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("without anybody waiting: %v", err)
+	}
+}
+
+// TestPulledViewEnds pulls events from a sequence whose View has returned: from
+// the log, the index and the tail.
+func TestPulledViewEnds(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	store := open(t, dir)
+	appendTo(t, store, "ledger-1", 500)
+	verifyAndClose(t, store)
+	store = open(t, dir)
+	appendTo(t, store, "ledger-1", 10)
+	for _, s := range []event.Selection{
+		{}, {Backward: true}, {Limit: 1}, {Stream: "ledger-1"}, {Types: []string{"contract."}, After: 490}, {After: 503}, {Category: "ledger", After: 503},
+	} {
+		var next func() (event.Event, error, bool)
+		var stop func()
+		if err := store.View(t.Context(), func(snap *eventstore.Snapshot) error {
+			next, stop = iter.Pull2(snap.Read(s))
+			_, err, ok := next()
+			if !ok {
+				t.Errorf("%+v: nothing was read", s)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err, ok := next(); !ok || !errors.As(err, new(*event.ArgumentError)) {
+			t.Errorf("%+v: pulled behind the end of the view: %v, %v", s, err, ok)
+		}
+		if _, err, ok := next(); ok {
+			t.Errorf("%+v: it goes on: %v", s, err)
+		}
+		stop()
 	}
 }
 
