@@ -253,7 +253,7 @@ func matchesEverything(q event.Query) bool {
 // if none did, or the key is not known any more.
 func (s *Store) earlier(t *tail, key string) (earlier *commit.Earlier, err error) {
 	if earlier = t.Earlier(key); earlier == nil {
-		earlier, err = s.indexedKey(key)
+		earlier, err = s.indexedKey(t, key)
 	}
 	if earlier != nil && !earlier.Known(t.head.id, s.limits.KeyRetention) {
 		earlier = nil
@@ -261,15 +261,21 @@ func (s *Store) earlier(t *tail, key string) (earlier *commit.Earlier, err error
 	return earlier, err
 }
 
-// indexedKey is earlier for what the index has. What it says is read again from
-// the log.
-func (s *Store) indexedKey(key string) (*commit.Earlier, error) {
+// indexedKey is earlier for what the index has, which is all that the tail has
+// not. What it says is read again from the log.
+func (s *Store) indexedKey(t *tail, key string) (*commit.Earlier, error) {
 	var at place
-	err := s.index.env.View(func(txn *lmdbenv.Txn) (err error) {
-		var ok bool
-		at, ok, err = indexView{index: s.index, txn: txn}.key(key)
-		if !ok {
-			at = place{}
+	err := s.index.env.View(func(txn *lmdbenv.Txn) error {
+		indexed, err := s.index.checkpoint(txn)
+		if err != nil {
+			return err
+		}
+		if indexed.position < t.base {
+			return errIndexBehind()
+		}
+		found, ok, err := indexView{index: s.index, txn: txn}.key(key)
+		if ok {
+			at = found
 		}
 		return err
 	})

@@ -9,11 +9,13 @@ import (
 )
 
 const (
-	// catchUpEvents and catchUpNames are where a transaction ends while the
-	// index catches up: in events, and in bytes of names to be remembered. Large
-	// ones touch each page less often.
-	catchUpEvents = 500_000
-	catchUpNames  = 64 << 20
+	// catchUpEvents, catchUpPostings and catchUpNames are where a transaction
+	// ends while the index catches up: in events, in places of lists, of which an
+	// event has three and one for each tag, and in bytes of names to be
+	// remembered. Large ones touch each page less often.
+	catchUpEvents   = 500_000
+	catchUpPostings = 5 * catchUpEvents
+	catchUpNames    = 64 << 20
 	// catchUpReport is how often progress is reported.
 	catchUpReport = 5 * time.Second
 )
@@ -23,6 +25,7 @@ const (
 // One that turns out to be damaged begins anew.
 func (s *Store) catchUp(head place) (rebuilt bool, err error) {
 	x, l := s.index, s.log
+	defer func() { x.harvest = harvest{} }() // what comes now is less
 	var at checkpoint
 	if err := x.env.View(func(txn *lmdbenv.Txn) error {
 		at, err = x.checkpoint(txn)
@@ -84,7 +87,7 @@ func fits(at checkpoint, l *eventLog, head place) bool {
 // ones of the log, and returns the last of them.
 func (s *Store) gather(after, head uint64) (last place, err error) {
 	h := &s.index.harvest
-	for h.reset(); after < head && len(h.ids) < catchUpEvents && h.names < catchUpNames; after = last.position {
+	for h.reset(); after < head && !h.large(); after = last.position {
 		if err := s.log.env.View(func(txn *lmdbenv.Txn) error {
 			return logView{s.log, txn}.harvest(h, after+1, min(head, after+applyEvents))
 		}); err != nil {
@@ -95,14 +98,19 @@ func (s *Store) gather(after, head uint64) (last place, err error) {
 	return last, nil
 }
 
-// harvest takes the events from one position to another.
+// large reports whether a harvest is as much as one transaction takes.
+func (h *harvest) large() bool {
+	return len(h.ids) >= catchUpEvents || len(h.postings) >= catchUpPostings || h.names >= catchUpNames
+}
+
+// harvest takes the events from one position to another, unless that is much.
 func (v logView) harvest(h *harvest, from, to uint64) error {
 	scan, err := v.scan(from, false)
 	if err != nil {
 		return err
 	}
 	defer scan.close()
-	for scan.position <= to {
+	for scan.position <= to && !h.large() {
 		e, err := scan.next()
 		if err != nil {
 			return err

@@ -229,6 +229,60 @@ func TestIDsAreConfirmed(t *testing.T) {
 	overwrite(t, s.index.env, s.index.ids, key, good)
 }
 
+// TestKeysWhileTheIndexIsMadeAgain asks a reader for a key while the writer's
+// index is empty.
+func TestKeysWhileTheIndexIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	filled(t, dir)
+	writer := openFaulty(t, dir, Options{hooks: hooks{interval: time.Hour}})
+	reader, err := Open(dir, Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := reader.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := writer.index.reset(writer.log.store); err != nil {
+		t.Fatal(err)
+	}
+	if receipt, ok, err := reader.AppendByKey(t.Context(), "k17"); !errors.Is(err, event.ErrUnavailable) {
+		t.Errorf("without an index: %+v, %v, %v", receipt, ok, err)
+	}
+	if err := writer.follow(0, 600); err != nil {
+		t.Fatal(err)
+	}
+	if receipt, ok, err := reader.AppendByKey(t.Context(), "k17"); err != nil || !ok || receipt.First != 35 {
+		t.Errorf("with it: %+v, %v, %v", receipt, ok, err)
+	}
+}
+
+// TestHarvestOfCatchingUp is bounded in postings, whatever the events, and let go
+// of.
+func TestHarvestOfCatchingUp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	filled(t, dir)
+	if err := os.RemoveAll(filepath.Join(dir, indexDir)); err != nil {
+		t.Fatal(err)
+	}
+	s := openFaulty(t, dir, Options{hooks: hooks{interval: time.Hour}})
+	if h := &s.index.harvest; cap(h.ids)+cap(h.postings) > 0 || h.lists[byStream] != nil {
+		t.Errorf("it keeps room for %d events and %d postings", cap(h.ids), cap(h.postings))
+	}
+	var h harvest
+	h.reset()
+	h.postings = make([]posting, catchUpPostings-2)
+	if err := s.log.env.View(func(txn *lmdbenv.Txn) error { return logView{s.log, txn}.harvest(&h, 1, 600) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(h.ids) != 1 || !h.large() {
+		t.Errorf("%d events were taken", len(h.ids))
+	}
+}
+
 // TestFlippedCheckpointIsNeverTrusted flips every byte of the index's checkpoint:
 // an index that seemed further than it is would hide what is in the tail.
 func TestFlippedCheckpointIsNeverTrusted(t *testing.T) {
