@@ -323,6 +323,8 @@ func (m *machine) read(t *rapid.T) {
 		s.After = rapid.Uint64Range(0, head).Draw(t, "after")
 	} else if !s.Backward && head > 0 && rapid.Bool().Draw(t, "since") {
 		s.Since = m.model.facts[rapid.IntRange(0, int(head)-1).Draw(t, "event")].id.Timestamp()
+	} else if head > 0 && rapid.Bool().Draw(t, "after id") {
+		s.AfterID = m.model.id(t)
 	} else if s.Stream != "" && !s.Backward {
 		s.FromVersion = rapid.Uint64Range(0, 6).Draw(t, "version")
 	}
@@ -332,6 +334,9 @@ func (m *machine) read(t *rapid.T) {
 		in := at > s.After && f.version >= s.FromVersion && !f.id.Timestamp().Before(s.Since)
 		if s.Backward {
 			in = s.After == 0 || at < s.After
+		}
+		if c := f.id.Compare(s.AfterID); !s.AfterID.IsZero() {
+			in = c > 0 && !s.Backward || c < 0 && s.Backward
 		}
 		if in && match(f) {
 			want = append(want, at)
@@ -344,6 +349,13 @@ func (m *machine) read(t *rapid.T) {
 		want = want[:s.Limit]
 	}
 	m.compare(t, s, want)
+}
+
+// id draws the id of an event, or one beside it, which may be no event's.
+func (m *model) id(t *rapid.T) event.ID {
+	id := m.facts[rapid.IntRange(0, len(m.facts)-1).Draw(t, "event with the id")].id
+	id[len(id)-1] += rapid.SampledFrom([]byte{0, 0, 1, 255}).Draw(t, "off by")
+	return id
 }
 
 // compare reads a view, and by pages of random sizes.
@@ -369,7 +381,7 @@ func (m *machine) compare(t *rapid.T, s event.Selection, want []uint64) {
 		if !page.More || limit > 0 && len(got) >= limit {
 			break
 		}
-		s.After, s.FromVersion, s.Since = page.Last, 0, time.Time{}
+		s.After, s.AfterID, s.FromVersion, s.Since = page.Last, event.ID{}, 0, time.Time{}
 		if limit > 0 {
 			s.Limit = limit - len(got)
 		}
