@@ -27,9 +27,10 @@ const (
 	defaultMaxDBs      = 16
 	defaultReaderCheck = time.Minute
 
-	// maxReaders is the size of the reader table, which other processes use
-	// too; ownReaders is what this one takes at most.
-	maxReaders = 512
+	// maxReaders is the size of the reader table, 64 bytes each, which other
+	// processes use too; ownReaders is what this one reads with at once at most.
+	// Idle readers take maxFree more for each Env.
+	maxReaders = 4096
 	ownReaders = 384
 )
 
@@ -104,6 +105,7 @@ func Open(dir string, o Options) (*Env, error) {
 	e := &Env{dir: dir, env: env, readOnly: o.ReadOnly, stop: make(chan struct{}), done: make(chan struct{})}
 	e.idle.L = &e.mu
 	err = e.checkMeta(o)
+	env.opening.Unlock()
 	if err == nil && !o.ReadOnly {
 		// Also when it was there: whoever made it may not have come to that.
 		err = SyncDir(dir)

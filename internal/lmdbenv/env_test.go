@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if dir := os.Getenv("LMDBENV_TEST_READ"); dir != "" {
-		read(dir)
+		n, _ := strconv.Atoi(os.Getenv("LMDBENV_TEST_READERS"))
+		read(dir, n)
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -40,7 +40,7 @@ func (e *FormatError) Error() string {
 }
 
 // checkMeta verifies kind and format, and writes them into an environment that
-// holds nothing at all.
+// holds nothing at all. The caller holds the lock on the opening of handles.
 func (e *Env) checkMeta(o Options) error {
 	if o.ReadOnly {
 		meta, err := e.openExisting(metaDB)

@@ -35,34 +35,46 @@ var opened = struct {
 	by map[fileID]*shared
 }{by: make(map[fileID]*shared)}
 
-// share opens the environment in dir, or takes part in the one that is open.
+// share opens the environment in dir, or takes part in the one that is open. It
+// returns with the opening of handles locked, so that who takes part finds what
+// the first one has to write.
 func share(dir string, o Options) (*shared, error) {
+	s, first, err := openShared(dir, o)
+	if err == nil && !first {
+		s.opening.Lock()
+	}
+	return s, err
+}
+
+// openShared locks the opening of handles if it is the first.
+func openShared(dir string, o Options) (s *shared, first bool, err error) {
 	opened.Lock()
 	defer opened.Unlock()
 	file, err := identify(dir)
 	if err != nil && o.ReadOnly {
-		return nil, err
+		return nil, false, err
 	}
 	if s := opened.by[file]; err == nil && s != nil {
 		if s.readOnly && !o.ReadOnly {
-			return nil, errors.New("it is open for reading only in this process: close that first")
+			return nil, false, errors.New("it is open for reading only in this process: close that first")
 		}
 		s.users++
-		return s, nil
+		return s, false, nil
 	}
 	if o.ReadOnly && !o.NoLock && !Lockable(dir) {
-		return nil, fmt.Errorf("its reader table %q can't be written, so a writer would not know of this reader: %w", filepath.Join(dir, tableFile), os.ErrPermission)
+		return nil, false, fmt.Errorf("its reader table %q can't be written, so a writer would not know of this reader: %w", filepath.Join(dir, tableFile), os.ErrPermission)
 	}
 	raw, err := openRaw(dir, o)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if file, err = identify(dir); err != nil {
-		return nil, errors.Join(err, raw.Close())
+		return nil, false, errors.Join(err, raw.Close())
 	}
-	s := &shared{Env: raw, file: file, readOnly: o.ReadOnly, slots: make(chan struct{}, ownReaders), users: 1}
+	s = &shared{Env: raw, file: file, readOnly: o.ReadOnly, slots: make(chan struct{}, ownReaders), users: 1}
+	s.opening.Lock()
 	opened.by[file] = s
-	return s, nil
+	return s, true, nil
 }
 
 // release closes the environment when nobody uses it any more.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -105,18 +106,7 @@ func TestSlotsOfTheDeadAreCleared(t *testing.T) {
 	o := options
 	o.ReaderCheck = 10 * time.Millisecond
 	env := open(t, dir, o)
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), "LMDBENV_TEST_READ="+dir)
-	stdout, err := child.StdoutPipe()
-	if err == nil {
-		err = child.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "reading\n" {
-		t.Fatalf("the child said %q, %v", line, err)
-	}
+	child := reading(t, dir, 1)
 	if n := lmdbenv.Readers(env); n != 1 {
 		t.Errorf("%d readers while the child reads", n)
 	}
@@ -134,10 +124,28 @@ func TestSlotsOfTheDeadAreCleared(t *testing.T) {
 	}
 }
 
-// read holds a reader until the process is killed.
-func read(dir string) {
-	env, err := lmdbenv.Open(dir, readOnly())
+// reading starts a process that has so many readers.
+func reading(t *testing.T, dir string, n int) *exec.Cmd {
+	t.Helper()
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), "LMDBENV_TEST_READ="+dir, "LMDBENV_TEST_READERS="+strconv.Itoa(n))
+	stdout, err := child.StdoutPipe()
 	if err == nil {
+		err = child.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "reading\n" {
+		t.Fatalf("the child said %q, %v", line, err)
+	}
+	return child
+}
+
+// read holds readers until the process is killed.
+func read(dir string, n int) {
+	env, err := lmdbenv.Open(dir, readOnly())
+	for ; err == nil && n > 0; n-- {
 		_, err = env.Begin()
 	}
 	if err != nil {
@@ -146,6 +154,64 @@ func read(dir string) {
 	}
 	os.Stdout.WriteString("reading\n")
 	select {}
+}
+
+// TestBusyProcessesHaveSlots has two processes with as many readers as one takes.
+func TestBusyProcessesHaveSlots(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	env := open(t, dir, options)
+	child := reading(t, dir, lmdbenv.OwnReaders)
+	t.Cleanup(func() {
+		_ = child.Process.Kill()
+		_ = child.Wait() // killed
+	})
+	for range lmdbenv.OwnReaders {
+		r, err := env.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+	}
+}
+
+// TestReadersJoinANewWriter opens a new environment while others wait for its
+// file: they find what the writer puts into it.
+func TestReadersJoinANewWriter(t *testing.T) {
+	t.Parallel()
+	const rounds, readers = 20, 4
+	for range rounds {
+		dir := t.TempDir()
+		joined := make(chan error)
+		for range readers {
+			go func() { joined <- join(t.Context(), dir) }()
+		}
+		writer, err := lmdbenv.Open(dir, options)
+		if err != nil {
+			t.Error(err)
+		}
+		for range readers {
+			if err := <-joined; err != nil {
+				t.Error(err)
+			}
+		}
+		if err := writer.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// join opens an environment for reading as soon as it has a file.
+func join(ctx context.Context, dir string) error {
+	for {
+		env, err := lmdbenv.Open(dir, readOnly())
+		switch {
+		case err == nil:
+			return env.Close()
+		case !errors.Is(err, os.ErrNotExist) || ctx.Err() != nil:
+			return err
+		}
+	}
 }
 
 func TestSharedLockKeepsWritersOut(t *testing.T) {
