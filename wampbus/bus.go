@@ -55,11 +55,10 @@ type Bus struct {
 	sessionsOver sync.WaitGroup
 	arriving     atomic.Int64 // connections before their handshake
 
-	// registering is held while procedures or links come and go.
-	registering sync.Mutex
-	links       map[*link]struct{}
+	registering sync.Mutex // held while procedures come and go
 
 	mu       sync.Mutex
+	links    map[*link]struct{}
 	sessions map[*session]struct{}
 	handled  map[string]*handled
 	closing  bool

@@ -71,7 +71,8 @@ type handled struct {
 // Handle serves a procedure under a URI, from now on. URIs under es. and wamp.
 // are taken; others have components of lower-case letters, digits and
 // underscores. The returned function ends it: calls that are running are
-// answered, later ones find no such procedure.
+// answered, later ones find no such procedure. Routers that the bus is attached
+// to learn of both, too, which nobody waits for.
 func (b *Bus) Handle(uri string, p Procedure) (end func() error, err error) {
 	if err := b.checkProcedure(uri, &p); err != nil {
 		return nil, fmt.Errorf("wampbus: handle %q: %w", uri, err)
@@ -95,9 +96,7 @@ func (b *Bus) Handle(uri string, p Procedure) (end func() error, err error) {
 		b.forget(h)
 		return nil, fmt.Errorf("wampbus: %w", err)
 	}
-	for l := range b.links {
-		l.add(uri)
-	}
+	b.tellLinks()
 	return func() error { return b.unhandle(h) }, nil
 }
 
@@ -132,9 +131,7 @@ func (b *Bus) unhandle(h *handled) error {
 	if !b.forget(h) {
 		return nil
 	}
-	for l := range b.links {
-		l.callee.remove(h.uri)
-	}
+	b.tellLinks()
 	return b.callee.remove(h.uri)
 }
 
@@ -154,14 +151,10 @@ func (b *Bus) handler(uri string) *handled {
 	return b.handled[uri]
 }
 
-func (b *Bus) handledURIs() []string {
+func (b *Bus) handlers() map[string]*handled {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	uris := make([]string, 0, len(b.handled))
-	for uri := range b.handled {
-		uris = append(uris, uri)
-	}
-	return uris
+	return maps.Clone(b.handled)
 }
 
 // serve verifies a call and passes it to the program.

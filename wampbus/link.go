@@ -5,16 +5,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
 
-	nexus "github.com/gammazero/nexus/v3/transport"
-	"github.com/gammazero/nexus/v3/transport/serialize"
 	"github.com/gammazero/nexus/v3/wamp"
+
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+	"github.com/verbatim-es/verbatim/wampbus/internal/dial"
 )
 
 // Remote is a WAMP router elsewhere, at which a bus serves the same URIs.
@@ -23,7 +22,9 @@ import (
 // it discloses its callers, so Roles holds for all of them, and idempotency keys
 // are shared by those whose authid it does not tell.
 type Remote struct {
-	// URL is the router's: ws://, wss://, tcp:// (RawSocket), tcps:// or unix://.
+	// URL is the router's: ws:// or wss:// for WebSocket; rs://, rss:// (with TLS)
+	// or unix:// for RawSocket, of which the first two may be written tcp:// and
+	// tcps://, too.
 	URL string
 	// Realm is the realm there; "" means that of the bus.
 	Realm string
@@ -34,10 +35,29 @@ type Remote struct {
 	AuthID, Method string
 	// Challenge answers a CHALLENGE.
 	Challenge func(*wamp.Challenge) (signature string, err error)
-	// TLS is for wss:// and tcps://; nil means the defaults.
+	// TLS is for wss:// and rss://; nil means the defaults.
 	TLS *tls.Config
 	// JSON makes the link speak JSON instead of MessagePack.
 	JSON bool
+}
+
+func (r *Remote) format() codec.Format {
+	if r.JSON {
+		return codec.JSON
+	}
+	return codec.MessagePack
+}
+
+// The largest messages on a link, and its interval of pings.
+const (
+	linkMessage   = 16 << 20
+	linkKeepAlive = 20 * time.Second
+)
+
+func (r *Remote) dialer() (dial.Dialer, error) {
+	return dial.For(r.URL, dial.Options{
+		Format: r.format(), TLS: r.TLS, KeepAlive: linkKeepAlive, MaxIn: linkMessage, MaxOut: linkMessage,
+	})
 }
 
 // How long a link waits before it connects again, after the first failure and
@@ -51,9 +71,12 @@ const (
 var errNoRoles = errors.New("wampbus: Remote.Roles is empty: its callers could do nothing")
 
 // Attach serves the bus at another router too: procedures, those of [Bus.Handle]
-// included, and live events. It connects again, with growing pauses, whenever the
+// included, and live events. Whatever that router does, stalls included, holds
+// up nothing but itself. It connects again, with growing pauses, whenever the
 // connection is lost, until ctx ends or the bus is closed; then it returns nil.
-// It returns an error when the router refuses what a retry would not change.
+// That takes at most Limits.Shutdown, for calls that are running and a router
+// that does not listen. It returns an error when the router refuses what a retry
+// would not change.
 //
 // While there is no connection, live events are not published there. Subscribers
 // see the gap by previous, as everywhere.
@@ -61,8 +84,9 @@ func (b *Bus) Attach(ctx context.Context, to Remote) error {
 	if to.Roles == 0 {
 		return errNoRoles
 	}
-	if u, err := url.Parse(to.URL); err != nil || u.Scheme == "" {
-		return fmt.Errorf("wampbus: %q is no URL of a router", to.URL)
+	connect, err := to.dialer()
+	if err != nil {
+		return fmt.Errorf("wampbus: %w", err)
 	}
 	if to.Realm == "" {
 		to.Realm = b.options.Realm
@@ -72,7 +96,7 @@ func (b *Bus) Attach(ctx context.Context, to Remote) error {
 	defer context.AfterFunc(b.draining, cancel)()
 	for retry := firstRetry; ; {
 		began := time.Now()
-		err := b.linkOnce(ctx, to)
+		err := b.linkOnce(ctx, connect, to)
 		var refused *refusedError
 		switch {
 		case ctx.Err() != nil:
@@ -107,35 +131,70 @@ type link struct {
 	peer   *endpoint
 	ctx    context.Context
 	room   *outbox // counts answers in the making, and holds none
+	// changed has a value when the program's procedures may be others than those
+	// that are registered there.
+	changed chan struct{}
 }
 
 // linkOnce connects, serves until the connection is lost or ctx ends, and takes
 // its leave.
-func (b *Bus) linkOnce(ctx context.Context, to Remote) error {
-	peer, err := dialRouter(ctx, &to)
+func (b *Bus) linkOnce(ctx context.Context, connect dial.Dialer, to Remote) error {
+	opening, opened := context.WithTimeout(ctx, b.limits.Handshake)
+	defer opened()
+	conn, err := connect(opening)
 	if err != nil {
 		return err
 	}
-	defer peer.Close()
-	if err := joinRouter(ctx, peer, &to, b.limits.Handshake); err != nil {
+	peer := newRemotePeer(conn, to.format(), b.log)
+	defer peer.close()
+	if err := joinRouter(opening, peer, &to); err != nil {
 		return err
 	}
-	l := &link{bus: b, remote: &to, room: newOutbox(b.limits.Queue, nil)}
+	l := &link{bus: b, remote: &to, room: newOutbox(b.limits.Queue, nil), changed: make(chan struct{}, 1)}
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	l.ctx = alive
 	l.callee = newCallee(b, l.admit)
 	ready := make(chan struct{})
-	l.peer = newEndpoint(peer.Send(), peer.Recv(), func(m wamp.Message) { <-ready; l.callee.receive(m) })
+	l.peer = newEndpoint(peer.to, peer.from, func(m wamp.Message) { <-ready; l.callee.receive(m) })
 	l.callee.peer = l.peer
 	close(ready)
 	defer l.peer.pumping.Wait()
 	defer l.peer.Close()
+	b.enter(l)
+	defer b.leave(l)
+	giveUp := context.AfterFunc(ctx, l.peer.Close)
 	if err := l.register(); err != nil {
 		return err
 	}
-	defer l.retract()
+	if !giveUp() {
+		return ctx.Err()
+	}
 	return l.serve(ctx)
+}
+
+func (b *Bus) enter(l *link) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.links[l] = struct{}{}
+}
+
+func (b *Bus) leave(l *link) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.links, l)
+}
+
+// tellLinks has the links look at what the program serves.
+func (b *Bus) tellLinks() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for l := range b.links {
+		select {
+		case l.changed <- struct{}{}:
+		default: // it is going to
+		}
+	}
 }
 
 // serve publishes until the link is over, and lets running calls end.
@@ -150,6 +209,7 @@ func (l *link) serve(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { p.run(running) })
 	parts.Go(func() { announcements.run(running) })
+	parts.Go(func() { l.follow(running) })
 	select {
 	case <-l.peer.done:
 		stop()
@@ -159,6 +219,7 @@ func (l *link) serve(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.bus.limits.Shutdown)
 	defer cancel()
+	defer context.AfterFunc(drain, l.peer.Close)() // a router that takes nothing has had its time
 	_ = l.callee.drain(drain)
 	stop()
 	parts.Wait()
@@ -181,8 +242,6 @@ func (l *link) publish(p *publication) {
 // register offers what the bus serves. A prefix goes without its last dot, which
 // not every router takes; what else it matches is unknown.
 func (l *link) register() error {
-	l.bus.registering.Lock()
-	defer l.bus.registering.Unlock()
 	for name := range l.callee.procedures {
 		var err error
 		if prefix, ok := strings.CutSuffix(name, "."); !ok {
@@ -194,24 +253,43 @@ func (l *link) register() error {
 			return err
 		}
 	}
-	for _, uri := range l.bus.handledURIs() {
-		l.add(uri)
-	}
-	l.bus.links[l] = struct{}{}
 	return nil
 }
 
-func (l *link) retract() {
-	l.bus.registering.Lock()
-	defer l.bus.registering.Unlock()
-	delete(l.bus.links, l)
+// follow registers what the program serves, and takes back what it serves no
+// more, until ctx ends. What the router refuses, since somebody else has it
+// there, does not end the link; that the router does not answer does.
+func (l *link) follow(ctx context.Context) {
+	offered := make(map[string]*handled)
+	for {
+		now := l.bus.handlers()
+		for uri, h := range offered {
+			if now[uri] != h {
+				l.settled(l.callee.remove(uri))
+				delete(offered, uri)
+			}
+		}
+		for uri, h := range now {
+			if offered[uri] == nil {
+				l.settled(l.callee.add(uri, ""))
+				offered[uri] = h
+			}
+		}
+		select {
+		case <-l.changed:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
-// add registers a procedure of the program's. One that the router refuses, since
-// somebody else has it there, does not end the link.
-func (l *link) add(uri string) {
-	if err := l.callee.add(uri, ""); err != nil {
-		l.bus.log.Warn("a procedure is not served at another router", "router", l.remote.URL, "error", err)
+// settled judges the outcome of a registration.
+func (l *link) settled(err error) {
+	if err != nil {
+		l.bus.log.Warn("a procedure is not served, or served on, at another router", "router", l.remote.URL, "error", err)
+	}
+	if errors.Is(err, errNoAnswer) {
+		l.peer.Close()
 	}
 }
 
@@ -245,38 +323,8 @@ func (l *link) reserve(ctx context.Context, c *pendingCall, n int) error {
 
 func (l *link) over(c *pendingCall) { l.room.release(c.reserved) }
 
-// dialRouter connects.
-func dialRouter(ctx context.Context, to *Remote) (wamp.Peer, error) {
-	serialization := serialize.MSGPACK
-	if to.JSON {
-		serialization = serialize.JSON
-	}
-	quiet := slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
-	u, err := url.Parse(to.URL)
-	if err != nil {
-		return nil, err
-	}
-	config := to.TLS
-	if config == nil {
-		config = new(tls.Config)
-	}
-	switch u.Scheme {
-	case "ws", "wss":
-		return nexus.ConnectWebsocketPeer(ctx, to.URL, serialization, config, quiet, &nexus.WebsocketConfig{KeepAlive: 20 * time.Second})
-	case "tcp":
-		return nexus.ConnectRawSocketPeer(ctx, "tcp", u.Host, serialization, nil, quiet, 0)
-	case "tcps":
-		return nexus.ConnectRawSocketPeer(ctx, "tcp", u.Host, serialization, config, quiet, 0)
-	case "unix":
-		return nexus.ConnectRawSocketPeer(ctx, "unix", u.Host+u.Path, serialization, nil, quiet, 0)
-	}
-	return nil, &refusedError{wamp.URI("unknown scheme " + u.Scheme)}
-}
-
 // joinRouter exchanges HELLO and WELCOME.
-func joinRouter(ctx context.Context, peer wamp.Peer, to *Remote, patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+func joinRouter(ctx context.Context, peer *remotePeer, to *Remote) error {
 	details := wamp.Dict{"agent": "verbatim", "roles": serverRoles}
 	if to.AuthID != "" {
 		details["authid"] = to.AuthID
@@ -287,14 +335,14 @@ func joinRouter(ctx context.Context, peer wamp.Peer, to *Remote, patience time.D
 	var m wamp.Message = &wamp.Hello{Realm: wamp.URI(to.Realm), Details: details}
 	for {
 		select {
-		case peer.Send() <- m:
+		case peer.to <- m:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 		var answer wamp.Message
 		var open bool
 		select {
-		case answer, open = <-peer.Recv():
+		case answer, open = <-peer.from:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -19,15 +19,18 @@ type endpoint struct {
 	done    chan struct{}
 	once    sync.Once
 	receive func(wamp.Message)
-	replies chan wamp.Message
 	pumping sync.WaitGroup
 
 	asking  sync.Mutex // held during a request
 	request wamp.ID
+
+	mu      sync.Mutex
+	awaited wamp.ID           // the request that is being answered, 0 for HELLO
+	reply   chan wamp.Message // where its answer goes, nil when none is awaited
 }
 
 func newEndpoint(to chan<- wamp.Message, from <-chan wamp.Message, receive func(wamp.Message)) *endpoint {
-	e := &endpoint{to: to, from: from, done: make(chan struct{}), receive: receive, replies: make(chan wamp.Message, 1)}
+	e := &endpoint{to: to, from: from, done: make(chan struct{}), receive: receive}
 	e.pumping.Go(e.pump)
 	return e
 }
@@ -49,15 +52,45 @@ func (e *endpoint) pump() {
 			case *wamp.Goodbye: // the router is closing
 				return
 			default:
-				select {
-				case e.replies <- m:
-				default: // nobody asked
-				}
+				e.answered(m)
 			}
 		case <-e.done:
 			return
 		}
 	}
+}
+
+// await says that the answer to a request is going to be received from the
+// channel, and that of any other to be dropped.
+func (e *endpoint) await(request wamp.ID) <-chan wamp.Message {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.awaited, e.reply = request, make(chan wamp.Message, 1)
+	return e.reply
+}
+
+// answered hands on what came, unless it comes too late: then its request has
+// been given up, and it answers no other.
+func (e *endpoint) answered(m wamp.Message) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.reply != nil && answeredRequest(m) == e.awaited {
+		e.reply <- m
+		e.reply = nil
+	}
+}
+
+// answeredRequest is the id of the request that a message answers, 0 for HELLO's.
+func answeredRequest(m wamp.Message) wamp.ID {
+	switch m := m.(type) {
+	case *wamp.Registered:
+		return m.Request
+	case *wamp.Unregistered:
+		return m.Request
+	case *wamp.Error:
+		return m.Request
+	}
+	return 0
 }
 
 // send passes a message to the router; it is dropped when the router is gone.
@@ -68,18 +101,29 @@ func (e *endpoint) send(m wamp.Message) {
 	}
 }
 
-// ask sends a message and returns its answer.
-func (e *endpoint) ask(m wamp.Message) (wamp.Message, error) {
-	e.send(m)
-	timer := time.NewTimer(10 * time.Second)
+// errNoAnswer says that a router has not answered in answerTime.
+var errNoAnswer = errors.New("the router did not answer")
+
+const answerTime = 10 * time.Second
+
+// ask sends a request and returns its answer. The caller holds asking.
+func (e *endpoint) ask(request wamp.ID, m wamp.Message) (wamp.Message, error) {
+	answer := e.await(request)
+	timer := time.NewTimer(answerTime)
 	defer timer.Stop()
 	select {
-	case reply := <-e.replies:
+	case e.to <- m:
+	case <-e.done:
+	case <-timer.C:
+		return nil, errNoAnswer
+	}
+	select {
+	case reply := <-answer:
 		return reply, nil
 	case <-e.done:
 		return nil, errors.New("the router closed the session")
 	case <-timer.C:
-		return nil, fmt.Errorf("the router did not answer %s", m.MessageType())
+		return nil, errNoAnswer
 	}
 }
 
@@ -97,7 +141,8 @@ func (e *endpoint) register(procedure, match string) (wamp.ID, error) {
 	if match != "" {
 		options[wamp.OptMatch] = match
 	}
-	reply, err := e.ask(&wamp.Register{Request: e.nextRequest(), Options: options, Procedure: wamp.URI(procedure)})
+	request := e.nextRequest()
+	reply, err := e.ask(request, &wamp.Register{Request: request, Options: options, Procedure: wamp.URI(procedure)})
 	if err != nil {
 		return 0, fmt.Errorf("register %s: %w", procedure, err)
 	}
@@ -114,9 +159,10 @@ func (e *endpoint) register(procedure, match string) (wamp.ID, error) {
 func (e *endpoint) unregister(id wamp.ID) error {
 	e.asking.Lock()
 	defer e.asking.Unlock()
-	reply, err := e.ask(&wamp.Unregister{Request: e.nextRequest(), Registration: id})
+	request := e.nextRequest()
+	reply, err := e.ask(request, &wamp.Unregister{Request: request, Registration: id})
 	if err != nil {
-		return err
+		return fmt.Errorf("unregister: %w", err)
 	}
 	if _, ok := reply.(*wamp.Unregistered); !ok {
 		return fmt.Errorf("the router answered %s", reply.MessageType())
@@ -151,6 +197,7 @@ var serverRoles = wamp.Dict{
 
 // join attaches the peer to the bus's realm.
 func (p *localPeer) join(b *Bus) error {
+	answer := p.await(0)
 	p.send(&wamp.Hello{Realm: wamp.URI(b.options.Realm), Details: wamp.Dict{
 		"authmethods": wamp.List{serverMethod},
 		"authextra":   wamp.Dict{"secret": b.secret},
@@ -159,7 +206,7 @@ func (p *localPeer) join(b *Bus) error {
 	if err := b.router.AttachClient(p, transportDetails("local", "", p)); err != nil {
 		return err
 	}
-	welcome := <-p.replies
+	welcome := <-answer
 	if _, ok := welcome.(*wamp.Welcome); !ok {
 		return fmt.Errorf("the router answered HELLO with %s", welcome.MessageType())
 	}

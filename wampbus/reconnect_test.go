@@ -38,13 +38,18 @@ type cable struct {
 
 func lay(t testing.TB, h *house) *cable {
 	t.Helper()
+	return layTo(t, h.address())
+}
+
+func layTo(t testing.TB, address string) *cable {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &cable{listener: listener, conns: make(map[net.Conn]struct{}), held: make(chan struct{})}
 	close(c.held)
-	c.lead(h)
+	c.to = address
 	c.parts.Go(c.accept)
 	t.Cleanup(func() {
 		_ = listener.Close()
@@ -63,9 +68,11 @@ func (c *cable) lead(h *house) {
 	defer c.mu.Unlock()
 	c.to = ""
 	if h != nil {
-		c.to = strings.TrimSuffix(strings.TrimPrefix(h.url, "ws://"), "/")
+		c.to = h.address()
 	}
 }
+
+func (h *house) address() string { return strings.TrimSuffix(strings.TrimPrefix(h.url, "ws://"), "/") }
 
 // cut breaks all connections.
 func (c *cable) cut() {
@@ -74,6 +81,17 @@ func (c *cable) cut() {
 	for conn := range c.conns {
 		_ = conn.Close()
 	}
+}
+
+// cutOne breaks one connection, whichever, and reports whether there was one.
+func (c *cable) cutOne() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn := range c.conns {
+		_ = conn.Close()
+		return true
+	}
+	return false
 }
 
 // hold keeps back what the bus sends, until release.
@@ -587,4 +605,40 @@ func TestNothingLost(t *testing.T) {
 	}
 	stop()
 	following.Wait()
+}
+
+// A subscription whose context ends before the server has answered leaves none
+// behind at the server.
+func TestLateSubscription(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(o *wampbus.Options) { o.Limits.Subscriptions = 1 })
+	line := lay(t, h)
+	c := line.dial(t, client.Options{})
+	line.hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := c.SubscribeTopic(ctx, "es.head", client.Exact, func(client.Live) {}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("a subscription without answer: %v", err)
+	}
+	line.release()
+	eventually(t, "there is room for another", func() bool {
+		_, err := c.SubscribeTopic(t.Context(), "es.schema", client.Exact, func(client.Live) {})
+		return err == nil
+	})
+}
+
+// By default the client sends nothing that a server does not take by default.
+func TestLargestMessage(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	c := h.dial(t, client.Options{})
+	half := account.NewCredited(account.CreditedFields{Amount: 1, Memo: strings.Repeat("x", 9<<20)})
+	large := event.Append{Stream: "account-1", Key: "k", Events: []event.Proposed{half, half}}
+	var over *event.TooLargeError
+	if _, err := c.Append(deadline(t), large); !errors.As(err, &over) || over.Limit != 16<<20 {
+		t.Errorf("an append over the limit: %v", err)
+	}
+	if s := c.Status(); s.Sessions != 1 {
+		t.Errorf("%d sessions, want 1", s.Sessions)
+	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+	"github.com/verbatim-es/verbatim/wampbus/internal/dial"
 )
 
 // connectTimeout bounds each attempt to reconnect.
@@ -24,7 +25,7 @@ type Client struct {
 	options Options
 	format  codec.Format
 	url     string
-	dial    dialer
+	dial    dial.Dialer
 
 	life  context.Context // ends with Close
 	end   context.CancelFunc
@@ -41,8 +42,9 @@ type Client struct {
 var _ event.Log = (*Client)(nil)
 
 // Dial connects to the bus at a URL and joins its realm. The URL is
-// "ws://host:port/" or "wss://" for WebSocket, "rs://host:port", "rss://" (with
-// TLS) or "unix:///path" for RawSocket. ctx bounds that, and not the client's
+// "ws://host:port/" or "wss://" for WebSocket; "rs://host:port", "rss://" (with
+// TLS) or "unix:///path" for RawSocket, of which the first two may be written
+// "tcp://" and "tcps://", too. ctx bounds that, and not the client's
 // life: Close it. The first connection is tried once; those that follow when it
 // is lost, until there is one.
 func Dial(ctx context.Context, url string, o Options) (*Client, error) {
@@ -51,8 +53,8 @@ func Dial(ctx context.Context, url string, o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{options: o, format: format, url: url, done: make(chan struct{}), changed: make(chan struct{})}
-	if c.dial, err = dialerFor(url, o, format); err != nil {
-		return nil, err
+	if c.dial, err = o.dialer(url, format); err != nil {
+		return nil, fmt.Errorf("client: %w", err)
 	}
 	s, err := c.connect(ctx)
 	if err != nil {
@@ -70,7 +72,7 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", c.url, err)
 	}
-	stop := context.AfterFunc(ctx, l.close)
+	stop := context.AfterFunc(ctx, l.Close)
 	s, err := join(ctx, l, c.format, &c.options)
 	if err == nil {
 		if err = s.askStore(ctx); err != nil {
@@ -85,7 +87,7 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		l.close()
+		l.Close()
 		return nil, fmt.Errorf("join realm %q at %s: %w", c.options.Realm, c.url, err)
 	}
 	return s, nil

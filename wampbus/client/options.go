@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+	"github.com/verbatim-es/verbatim/wampbus/internal/dial"
 )
 
 // Options configures a [Client]. Its zero value works.
@@ -48,7 +50,8 @@ type Options struct {
 	// nothing for three intervals is gone.
 	KeepAlive time.Duration
 	// MaxMessage is the largest message in either direction, in bytes; 0 means
-	// 32 MiB. Servers accept less.
+	// 32 MiB for those that come, and 16 MiB, which is what a server takes by
+	// default, for those that go.
 	MaxMessage int
 	// EventQueue is how many bytes of live events may wait for a subscription's
 	// function; 0 means 16 MiB. A [Client.SubscribeTopic] over it ends with
@@ -68,9 +71,6 @@ func (o Options) withDefaults() (Options, codec.Format, error) {
 	}
 	if o.KeepAlive == 0 {
 		o.KeepAlive = 20 * time.Second
-	}
-	if o.MaxMessage == 0 {
-		o.MaxMessage = 32 << 20
 	}
 	if o.EventQueue == 0 {
 		o.EventQueue = 16 << 20
@@ -93,6 +93,19 @@ func (o Options) withDefaults() (Options, codec.Format, error) {
 		return o, 0, fmt.Errorf("client: serialization %q is unknown, use msgpack, cbor or json", o.Serialization)
 	}
 	return o, format, nil
+}
+
+// What MaxMessage stands for when it is 0.
+const (
+	maxIn  = 32 << 20
+	maxOut = 16 << 20
+)
+
+func (o *Options) dialer(url string, format codec.Format) (dial.Dialer, error) {
+	return dial.For(url, dial.Options{
+		Format: format, TLS: o.TLS, KeepAlive: o.KeepAlive,
+		MaxIn: cmp.Or(o.MaxMessage, maxIn), MaxOut: cmp.Or(o.MaxMessage, maxOut),
+	})
 }
 
 // helloDetails are those of HELLO.

@@ -16,6 +16,13 @@ import (
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
 
+// The types of frames.
+const (
+	rawSocketMessage = iota
+	rawSocketPing
+	rawSocketPong
+)
+
 // rawServer accepts one connection on a unix socket and runs serve on it.
 func rawServer(t *testing.T, serve func(net.Conn) error) (url string) {
 	t.Helper()
@@ -51,7 +58,7 @@ func rawMessages(conn net.Conn, format codec.Format, respond func(wamp.Message) 
 		if _, err := io.ReadFull(conn, body); err != nil {
 			return err
 		}
-		if header[0] == rawPong {
+		if header[0] == rawSocketPong {
 			if string(body) != "are you there" {
 				return errors.New("a pong with other bytes than its ping's")
 			}
@@ -65,9 +72,9 @@ func rawMessages(conn net.Conn, format codec.Format, respond func(wamp.Message) 
 		if err != nil {
 			return err
 		}
-		frames := append([]byte{rawPing, 0, 0, 13}, "are you there"...)
-		frames = append(frames, rawPong, 0, 0, 0)
-		frames = append(frames, rawMessage, byte(len(out)>>16), byte(len(out)>>8), byte(len(out)))
+		frames := append([]byte{rawSocketPing, 0, 0, 13}, "are you there"...)
+		frames = append(frames, rawSocketPong, 0, 0, 0)
+		frames = append(frames, rawSocketMessage, byte(len(out)>>16), byte(len(out)>>8), byte(len(out)))
 		if _, err := conn.Write(append(frames, out...)); err != nil {
 			return io.EOF // it has gone
 		}
@@ -134,7 +141,7 @@ func TestRawSocketRefused(t *testing.T) {
 	if _, err := Dial(ctx, url, Options{}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a silent server: %v", err)
 	}
-	for _, bad := range []string{"http://x/", "rs://host", "rss://host", "unix://", "://", "localhost:80"} {
+	for _, bad := range []string{"http://x/", "ws:///", "rs://host", "tcp://host", "rss://host", "tcps://host", "unix://", "://", "localhost:80"} {
 		if _, err := Dial(t.Context(), bad, Options{}); err == nil {
 			t.Errorf("%q: accepted", bad)
 		}

@@ -13,12 +13,13 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+	"github.com/verbatim-es/verbatim/wampbus/internal/dial"
 )
 
 // session is a joined WAMP session on one connection. It ends once, and is not
 // used again; the client makes another.
 type session struct {
-	link   link
+	link   dial.Link
 	format codec.Format
 	log    *slog.Logger
 	store  event.ID // the log's when the session began, zero if it may not be asked
@@ -38,7 +39,7 @@ type session struct {
 }
 
 // join opens a session over a link that is new. An error leaves the link open.
-func join(ctx context.Context, l link, format codec.Format, o *Options) (*session, error) {
+func join(ctx context.Context, l dial.Link, format codec.Format, o *Options) (*session, error) {
 	s := &session{
 		link: l, format: format, log: o.Logger,
 		writing: make(chan struct{}, 1), done: make(chan struct{}), retired: make(chan struct{}),
@@ -87,7 +88,7 @@ func (s *session) close(err error) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		_ = s.send(ctx, &wamp.Goodbye{Reason: wamp.CloseRealm, Details: wamp.Dict{}})
-		s.link.leave()
+		s.link.Leave()
 	}
 	s.fail(err)
 	s.parts.Wait()
@@ -109,7 +110,7 @@ func (s *session) fail(err error) {
 	}
 	s.err = err
 	close(s.done)
-	s.link.close()
+	s.link.Close()
 }
 
 // retire notes that the server takes no new calls: it is shutting down, and
@@ -136,7 +137,7 @@ func (s *session) keepAlive(every time.Duration) {
 	for {
 		select {
 		case <-ticker.C:
-			_ = s.link.ping()
+			_ = s.link.Ping()
 		case <-s.done:
 			return
 		}
@@ -177,7 +178,7 @@ func lost(cause error) error {
 }
 
 func (s *session) receive() (wamp.Message, error) {
-	b, err := s.link.read()
+	b, err := s.link.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -202,11 +203,15 @@ func (s *session) settle(m wamp.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait := s.pending[id]
-	if wait == nil {
-		return // it was canceled
+	subscribed, ok := m.(*wamp.Subscribed)
+	if wait == nil { // it was canceled
+		if ok {
+			s.parts.Go(func() { s.unsubscribe(nil, subscribed.Subscription) })
+		}
+		return
 	}
 	delete(s.pending, id)
-	if subscribed, ok := m.(*wamp.Subscribed); ok {
+	if ok {
 		s.attach(id, subscribed.Subscription) // before any event of it is read
 	}
 	wait <- m
@@ -219,8 +224,8 @@ func (s *session) send(ctx context.Context, m wamp.Message) error {
 	if err != nil {
 		return err
 	}
-	if len(b) > s.link.limit() {
-		return &event.TooLargeError{Bound: "message", Limit: uint64(s.link.limit()), Actual: uint64(len(b))}
+	if len(b) > s.link.Limit() {
+		return &event.TooLargeError{Bound: "message", Limit: uint64(s.link.Limit()), Actual: uint64(len(b))}
 	}
 	select {
 	case s.writing <- struct{}{}:
@@ -230,7 +235,7 @@ func (s *session) send(ctx context.Context, m wamp.Message) error {
 		return &lostError{cause: s.ended()}
 	}
 	defer func() { <-s.writing }()
-	if err := s.link.write(b); err != nil {
+	if err := s.link.Write(b); err != nil {
 		s.fail(lost(err))
 		return &lostError{cause: s.ended(), sent: true}
 	}
@@ -297,7 +302,7 @@ func (s *session) call(ctx context.Context, procedure string, args wamp.List, kw
 		return result(procedure, m)
 	case <-ctx.Done():
 		s.forget(id)
-		cancel, stop := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+		cancel, stop := context.WithTimeout(context.WithoutCancel(ctx), dial.WriteTimeout)
 		defer stop()
 		_ = s.send(cancel, &wamp.Cancel{Request: id, Options: wamp.Dict{wamp.OptMode: wamp.CancelModeKillNoWait}})
 		return nil, &unansweredError{ctx.Err()}

@@ -10,6 +10,7 @@ import (
 	"github.com/gammazero/nexus/v3/wamp"
 
 	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/wampbus/internal/dial"
 )
 
 // Match is how a topic is matched.
@@ -316,8 +317,8 @@ func (s *Subscription) flush(ctx context.Context) (over bool) {
 	}
 }
 
-// unsubscribe forgets the subscription, and unsubscribes when it was the last
-// one of its topic.
+// unsubscribe forgets the subscription, if there is one, and unsubscribes when
+// no other is there of its topic.
 func (s *session) unsubscribe(sub *Subscription, id wamp.ID) {
 	s.topics.Lock()
 	defer s.topics.Unlock()
@@ -332,7 +333,7 @@ func (s *session) unsubscribe(sub *Subscription, id wamp.ID) {
 	request := s.request
 	s.mu.Unlock()
 	if len(others) == 0 && !over {
-		ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), dial.WriteTimeout)
 		defer cancel()
 		_ = s.send(ctx, &wamp.Unsubscribe{Request: request, Subscription: id})
 	}

@@ -1,4 +1,4 @@
-package client
+package dial
 
 import (
 	"bufio"
@@ -51,13 +51,13 @@ type rawSocket struct {
 	writing sync.Mutex
 }
 
-func dialRawSocket(ctx context.Context, network, address string, config *tls.Config, o Options, format codec.Format) (link, error) {
+func dialRawSocket(ctx context.Context, network, address string, config *tls.Config, o Options) (Link, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	r, err := newRawSocket(ctx, conn, config, o, format)
+	r, err := newRawSocket(ctx, conn, config, o)
 	if !stop() {
 		err = ctx.Err() // and not what its end made of the connection
 	}
@@ -68,7 +68,7 @@ func dialRawSocket(ctx context.Context, network, address string, config *tls.Con
 	return r, nil
 }
 
-func newRawSocket(ctx context.Context, conn net.Conn, config *tls.Config, o Options, format codec.Format) (*rawSocket, error) {
+func newRawSocket(ctx context.Context, conn net.Conn, config *tls.Config, o Options) (*rawSocket, error) {
 	if config != nil {
 		secured := tls.Client(conn, config)
 		if err := secured.HandshakeContext(ctx); err != nil {
@@ -77,13 +77,13 @@ func newRawSocket(ctx context.Context, conn net.Conn, config *tls.Config, o Opti
 		conn = secured
 	}
 	r := &rawSocket{conn: conn, in: bufio.NewReaderSize(conn, 32<<10), patience: 3 * o.KeepAlive}
-	return r, r.shakeHands(o.MaxMessage, rawSerializers[format])
+	return r, r.shakeHands(o.MaxIn, o.MaxOut, rawSerializers[o.Format])
 }
 
-// shakeHands tells the server what it may send, at most the given bytes, and
-// learns what it takes.
-func (r *rawSocket) shakeHands(most int, serializer byte) error {
-	exponent := min(max(bits.Len(uint(most))-1-rawLengthBits, 0), rawMaxExponent)
+// shakeHands tells the server what it may send, at most in bytes, and learns
+// what it takes, at most out.
+func (r *rawSocket) shakeHands(in, out int, serializer byte) error {
+	exponent := min(max(bits.Len(uint(in))-1-rawLengthBits, 0), rawMaxExponent)
 	r.mostIn = min(1<<(rawLengthBits+exponent), rawMaxPayload)
 	r.alive()
 	if _, err := r.conn.Write([]byte{rawMagic, byte(exponent)<<4 | serializer, 0, 0}); err != nil {
@@ -105,13 +105,13 @@ func (r *rawSocket) shakeHands(most int, serializer byte) error {
 	case answer[1]&0x0f != serializer:
 		return fmt.Errorf("the server answered with serialization %d, %d was asked for", answer[1]&0x0f, serializer)
 	}
-	r.mostOut = min(1<<(rawLengthBits+answer[1]>>4), rawMaxPayload, most)
+	r.mostOut = min(1<<(rawLengthBits+answer[1]>>4), rawMaxPayload, out)
 	return nil
 }
 
 func (r *rawSocket) alive() { _ = r.conn.SetReadDeadline(time.Now().Add(r.patience)) }
 
-func (r *rawSocket) read() ([]byte, error) {
+func (r *rawSocket) Read() ([]byte, error) {
 	for {
 		r.alive()
 		var header [4]byte
@@ -153,13 +153,13 @@ func (r *rawSocket) frame(kind byte, b []byte) error {
 	frame = append(frame, b...)
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	_ = r.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = r.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
 	_, err := r.conn.Write(frame)
 	return err
 }
 
-func (r *rawSocket) write(b []byte) error { return r.frame(rawMessage, b) }
-func (r *rawSocket) limit() int           { return r.mostOut }
-func (r *rawSocket) ping() error          { return r.frame(rawPing, nil) }
-func (r *rawSocket) leave()               {}
-func (r *rawSocket) close()               { _ = r.conn.Close() }
+func (r *rawSocket) Write(b []byte) error { return r.frame(rawMessage, b) }
+func (r *rawSocket) Limit() int           { return r.mostOut }
+func (r *rawSocket) Ping() error          { return r.frame(rawPing, nil) }
+func (r *rawSocket) Leave()               {}
+func (r *rawSocket) Close()               { _ = r.conn.Close() }

@@ -1,4 +1,4 @@
-package client
+package dial
 
 import (
 	"context"
@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
-
-	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
 
 // webSocket is a link over WebSocket (RFC 6455).
@@ -19,11 +17,11 @@ type webSocket struct {
 	patience time.Duration // a server that is silent for so long is gone
 }
 
-func dialWebSocket(ctx context.Context, url string, o Options, format codec.Format) (link, error) {
+func dialWebSocket(ctx context.Context, url string, o Options) (Link, error) {
 	dialer := websocket.Dialer{
 		Proxy:           http.ProxyFromEnvironment,
 		TLSClientConfig: o.TLS,
-		Subprotocols:    []string{format.Subprotocol()},
+		Subprotocols:    []string{o.Format.Subprotocol()},
 		ReadBufferSize:  32 << 10,
 	}
 	conn, response, err := dialer.DialContext(ctx, url, nil)
@@ -33,11 +31,11 @@ func dialWebSocket(ctx context.Context, url string, o Options, format codec.Form
 		}
 		return nil, err
 	}
-	w := &webSocket{conn: conn, kind: websocket.BinaryMessage, most: o.MaxMessage, patience: 3 * o.KeepAlive}
-	if format.Text() {
+	w := &webSocket{conn: conn, kind: websocket.BinaryMessage, most: o.MaxOut, patience: 3 * o.KeepAlive}
+	if o.Format.Text() {
 		w.kind = websocket.TextMessage
 	}
-	conn.SetReadLimit(int64(o.MaxMessage))
+	conn.SetReadLimit(int64(o.MaxIn))
 	pong := conn.PingHandler()
 	conn.SetPingHandler(func(data string) error { w.alive(); return pong(data) })
 	conn.SetPongHandler(func(string) error { w.alive(); return nil })
@@ -46,26 +44,26 @@ func dialWebSocket(ctx context.Context, url string, o Options, format codec.Form
 
 func (w *webSocket) alive() { _ = w.conn.SetReadDeadline(time.Now().Add(w.patience)) }
 
-func (w *webSocket) read() ([]byte, error) {
+func (w *webSocket) Read() ([]byte, error) {
 	w.alive()
 	_, b, err := w.conn.ReadMessage()
 	return b, err
 }
 
-func (w *webSocket) write(b []byte) error {
-	_ = w.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+func (w *webSocket) Write(b []byte) error {
+	_ = w.conn.SetWriteDeadline(time.Now().Add(WriteTimeout))
 	return w.conn.WriteMessage(w.kind, b)
 }
 
-func (w *webSocket) limit() int { return w.most }
+func (w *webSocket) Limit() int { return w.most }
 
-func (w *webSocket) ping() error {
-	return w.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout))
+func (w *webSocket) Ping() error {
+	return w.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(WriteTimeout))
 }
 
-func (w *webSocket) leave() {
+func (w *webSocket) Leave() {
 	goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
 	_ = w.conn.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(time.Second))
 }
 
-func (w *webSocket) close() { _ = w.conn.Close() }
+func (w *webSocket) Close() { _ = w.conn.Close() }

@@ -1,0 +1,75 @@
+package dial
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/url"
+	"time"
+
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+)
+
+// WriteTimeout is how long the network may take no byte of a message.
+const WriteTimeout = 20 * time.Second
+
+// Link carries whole messages to a router and back. One goroutine reads; the
+// other methods may be called at any time, Write by one goroutine at a time.
+type Link interface {
+	// Read returns the next message; the bytes are the caller's. It answers
+	// what the transport itself asks, such as pings. An error is the link's end.
+	Read() ([]byte, error)
+	Write(b []byte) error
+	// Limit is the largest message that can be written, in bytes.
+	Limit() int
+	Ping() error
+	// Leave says that nothing follows, where the transport has a word for it.
+	Leave()
+	// Close ends Read and Write. It does not wait.
+	Close()
+}
+
+// Options configure links. All but TLS must be set.
+type Options struct {
+	Format codec.Format
+	// TLS is for URLs that ask for it; nil means the defaults.
+	TLS *tls.Config
+	// KeepAlive is the interval at which Ping is going to be called. A router
+	// that sends nothing for three of them is gone.
+	KeepAlive time.Duration
+	// MaxIn and MaxOut bound messages, in bytes.
+	MaxIn, MaxOut int
+}
+
+// Dialer connects; ctx bounds that, and not the link's life.
+type Dialer func(ctx context.Context) (Link, error)
+
+// For reads a router's URL. It does not connect.
+func For(text string, o Options) (Dialer, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	raw := func(network, address string, config *tls.Config) Dialer {
+		return func(ctx context.Context) (Link, error) { return dialRawSocket(ctx, network, address, config, o) }
+	}
+	switch scheme := u.Scheme; {
+	case (scheme == "ws" || scheme == "wss") && u.Host != "":
+		return func(ctx context.Context) (Link, error) { return dialWebSocket(ctx, text, o) }, nil
+	case (scheme == "rs" || scheme == "tcp") && u.Port() != "":
+		return raw("tcp", u.Host, nil), nil
+	case (scheme == "rss" || scheme == "tcps") && u.Port() != "":
+		config := o.TLS.Clone()
+		if config == nil {
+			config = &tls.Config{MinVersion: tls.VersionTLS12}
+		}
+		if config.ServerName == "" {
+			config.ServerName = u.Hostname()
+		}
+		return raw("tcp", net.JoinHostPort(u.Hostname(), u.Port()), config), nil
+	case scheme == "unix" && u.Host+u.Path != "":
+		return raw("unix", u.Host+u.Path, nil), nil
+	}
+	return nil, fmt.Errorf("%q is no URL of a bus: use ws://, wss://, rs://host:port or tcp://, rss://host:port or tcps://, or unix:///path", text)
+}
