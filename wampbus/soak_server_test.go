@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,8 +22,8 @@ import (
 	"github.com/verbatim-es/verbatim/wampbus"
 )
 
-// The test binary is a server when this variable names a directory and an
-// address: so there is a process to kill, whose heap holds nothing of the
+// The test binary is a server when this variable names a directory and two
+// addresses, of WebSocket and RawSocket: so there is a process to kill, whose heap holds nothing of the
 // clients'.
 const soakVariable = "WAMPBUS_TEST_SERVE"
 
@@ -49,12 +51,15 @@ func serveSoak(place string) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
+	webSocket, rawSocket, _ := strings.Cut(address, ",")
+	over := make(chan error, 2)
+	for address, serve := range map[string]func(context.Context, net.Listener) error{webSocket: bus.ServeWebSocket, rawSocket: bus.ServeRawSocket} {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		go func() { over <- serve(context.Background(), listener) }()
 	}
-	over := make(chan error, 1)
-	go func() { over <- bus.ServeWebSocket(context.Background(), listener) }()
 	fmt.Println("{}")
 	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
 		if err := json.NewEncoder(os.Stdout).Encode(vitalsOf(bus, store)); err != nil {
@@ -64,10 +69,7 @@ func serveSoak(place string) error {
 	if err := bus.Close(); err != nil {
 		return err
 	}
-	if err := <-over; err != nil {
-		return err
-	}
-	return store.Close()
+	return errors.Join(<-over, <-over, store.Close())
 }
 
 func vitalsOf(bus *wampbus.Bus, store *eventstore.Store) vitals {
@@ -88,11 +90,12 @@ func splitPlace(place string) (dir, address string, ok bool) {
 	return dir, address, dir != "" && address != ""
 }
 
-// soaked is a server in a process of its own, always at the same address.
+// soaked is a server in a process of its own, always at the same addresses.
 type soaked struct {
 	t       *testing.T
 	dir     string
-	address string
+	address string // of WebSocket
+	raw     string // of RawSocket
 	kills   int
 
 	mu  sync.Mutex
@@ -103,12 +106,19 @@ type soaked struct {
 
 func startSoaked(t *testing.T) *soaked {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	s := &soaked{t: t, dir: t.TempDir()}
+	var held []net.Listener
+	for _, address := range []*string{&s.address, &s.raw} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		*address = listener.Addr().String()
+		held = append(held, listener)
 	}
-	s := &soaked{t: t, dir: t.TempDir(), address: listener.Addr().String()}
-	_ = listener.Close()
+	for _, listener := range held { // now that they differ
+		_ = listener.Close()
+	}
 	s.start()
 	t.Cleanup(s.kill)
 	return s
@@ -121,7 +131,7 @@ func (s *soaked) start() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cmd = exec.Command(os.Args[0], "-test.run=^$")
-	s.cmd.Env = append(os.Environ(), soakVariable+"="+s.dir+string(filepath.Separator)+s.address)
+	s.cmd.Env = append(os.Environ(), soakVariable+"="+s.dir+string(filepath.Separator)+s.address+","+s.raw)
 	s.cmd.Stderr = os.Stderr
 	in, err := s.cmd.StdinPipe()
 	if err != nil {

@@ -27,22 +27,23 @@ var (
 	soakClients = flag.Int("soak-clients", 60, "how many clients TestSoak has at a time")
 )
 
-// Clients of every behaviour at once. In the end every well-behaved one has
-// every event once, in order, whatever the others did and however often the
-// server was killed; every append that was acknowledged happened once; and the
+// Clients of every behaviour at once, over WebSocket and RawSocket, while
+// connections are cut, followers killed, and in the end the server too. Every
+// well-behaved one has every event once, in order, whatever the others did; every append that was acknowledged happened once; and the
 // server's heap and goroutines are where they were before.
 func TestSoak(t *testing.T) {
 	d := *soakTime
 	if testing.Short() {
 		d /= 10
 	}
+	stall := min(d/20, 10*time.Second)
 	s := startSoaked(t)
 	warm := newSoak(s, *soakClients/4)
 	warm.run(t, d/10, nil)
 	before := s.settled(t)
 
 	mixed := newSoak(s, *soakClients)
-	mixed.misbehave = true
+	mixed.misbehave, mixed.stall = true, stall
 	mixed.run(t, d*5/10, nil)
 	after := s.settled(t)
 	t.Logf("mixed: %v; heap %d KiB, then %d KiB; goroutines %d, then %d; %d sessions ended by the server",
@@ -58,7 +59,7 @@ func TestSoak(t *testing.T) {
 	}
 
 	killed := newSoak(s, *soakClients/2)
-	killed.misbehave = true
+	killed.misbehave, killed.stall = true, stall
 	killed.run(t, d*4/10, func() {
 		if s.kills++; s.kills%3 == 0 {
 			s.stop()
@@ -71,7 +72,21 @@ func TestSoak(t *testing.T) {
 	if s.kills == 0 || killed.sessions.Load() == 0 {
 		t.Errorf("%d kills, and clients reconnected %d times", s.kills, killed.sessions.Load())
 	}
+	ends := uint64(s.kills) + mixed.cuts.Load() + mixed.deaths.Load() + killed.cuts.Load() + killed.deaths.Load()
+	if least := uint64(d * leastEnds / (10 * time.Minute)); ends < least {
+		t.Errorf("only %d connections, followers and servers were ended, want %d", ends, least)
+	}
+	if !testing.Short() && mixed.stalls.Load()+killed.stalls.Load() == 0 {
+		t.Error("no follower stalled")
+	}
 }
+
+const (
+	// leastEnds is how often something is ended at random in ten minutes, at least.
+	leastEnds = 1000
+	cutEvery  = 150 * time.Millisecond
+	killEvery = 2 * time.Second
+)
 
 // settled waits until no client is left.
 func (s *soaked) settled(t *testing.T) (v vitals) {
@@ -91,12 +106,17 @@ type soak struct {
 	server    *soaked
 	clients   int
 	misbehave bool
+	stall     time.Duration // how long some followers stop reading, now and then
+	lines     [2]*cable     // to the server's WebSocket and RawSocket
 
 	stop      chan struct{} // writers and the ill-behaved end
 	appended  atomic.Uint64 // events that were acknowledged
 	followed  atomic.Uint64
 	sessions  atomic.Uint64 // that clients made anew
 	incidents atomic.Uint64
+	cuts      atomic.Uint64 // connections
+	deaths    atomic.Uint64 // of followers, which come again
+	stalls    atomic.Uint64
 }
 
 func newSoak(s *soaked, clients int) *soak {
@@ -104,13 +124,15 @@ func newSoak(s *soaked, clients int) *soak {
 }
 
 func (s *soak) String() string {
-	return fmt.Sprintf("%d events appended, %d delivered, %d reconnects, %d misdeeds", s.appended.Load(), s.followed.Load(), s.sessions.Load(), s.incidents.Load())
+	return fmt.Sprintf("%d events appended, %d delivered, %d connections cut, %d followers killed, %d stalls of %v, %d reconnects, %d misdeeds",
+		s.appended.Load(), s.followed.Load(), s.cuts.Load(), s.deaths.Load(), s.stalls.Load(), s.stall, s.sessions.Load(), s.incidents.Load())
 }
 
 // run lets the crowd loose for a time, with disturb called now and then, and
 // checks what its well-behaved part has got.
 func (s *soak) run(t *testing.T, d time.Duration, disturb func()) {
 	t.Helper()
+	s.lines = [2]*cable{layTo(t, s.server.address), layTo(t, s.server.raw)}
 	before := s.server.vitals().Head
 	var writing, misbehaving, following sync.WaitGroup
 	ctx, cancel := context.WithTimeout(context.Background(), d+2*patience)
@@ -127,8 +149,11 @@ func (s *soak) run(t *testing.T, d time.Duration, disturb func()) {
 	for i := 0; s.misbehave && i < s.clients-len(followers); i++ {
 		misbehaving.Go(func() { s.harm(i) })
 	}
+	if s.misbehave {
+		misbehaving.Go(func() { s.cut(followers) })
+	}
 	for end := time.Now().Add(d); ; {
-		pause := min(time.Until(end), max(d/10, 300*time.Millisecond))
+		pause := min(time.Until(end), max(d/10, 300*time.Millisecond), killEvery)
 		if pause <= 0 {
 			break
 		}
@@ -157,15 +182,39 @@ func (s *soak) run(t *testing.T, d time.Duration, disturb func()) {
 	cancel()
 	following.Wait()
 	for _, f := range followers {
-		if got := f.at.Load(); got != head || f.lost+f.repeated > 0 {
+		if f.topic() {
+			f.lost = int((head-before)/2) - f.count
+		}
+		if got := f.at.Load(); got != head || f.lost != 0 || f.repeated > 0 {
 			t.Errorf("follower %d is at %d of %d, lost %d and had %d twice", f.kind, got, head, f.lost, f.repeated)
+		}
+	}
+}
+
+// cut ends connections and followers at random, until the soak stops.
+func (s *soak) cut(followers []*soakFollower) {
+	for n := 0; ; n++ {
+		select {
+		case <-s.stop:
+			return
+		case <-time.After(cutEvery):
+		}
+		switch f := followers[rand.IntN(len(followers))]; {
+		case n%3 < 2 && s.lines[n%3].cutOne():
+			s.cuts.Add(1)
+		case n%3 == 2 && f.kill():
+			s.deaths.Add(1)
 		}
 	}
 }
 
 func (s *soak) dial(ctx context.Context) (*client.Client, error) {
 	for {
-		c, err := client.Dial(ctx, s.server.url(), client.Options{
+		url := s.lines[0].url()
+		if rand.IntN(2) == 0 {
+			url = "rs://" + s.lines[1].listener.Addr().String()
+		}
+		c, err := client.Dial(ctx, url, client.Options{
 			Serialization: codec.Formats[rand.IntN(3)].String(), ReconnectMin: 10 * time.Millisecond, ReconnectMax: 200 * time.Millisecond, Logger: quiet,
 			OnStatus: func(now client.Status) {
 				if now.State == client.Connected && now.Sessions > 1 {
@@ -183,7 +232,8 @@ func (s *soak) dial(ctx context.Context) (*client.Client, error) {
 	}
 }
 
-// write appends bursts of 64 at once, each with a key.
+// write appends bursts of 64 at once, each with a key: an account is opened and
+// credited.
 func (s *soak) write(t *testing.T, ctx context.Context, writer int) {
 	c, err := s.dial(ctx)
 	if err != nil {
@@ -191,7 +241,7 @@ func (s *soak) write(t *testing.T, ctx context.Context, writer int) {
 		return
 	}
 	defer c.Close()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	run := rand.Uint64()
 	for burst := 0; ; burst++ {
@@ -201,7 +251,7 @@ func (s *soak) write(t *testing.T, ctx context.Context, writer int) {
 		case <-tick.C:
 		}
 		var calls sync.WaitGroup
-		for i := range 32 {
+		for i := range 64 {
 			calls.Go(func() {
 				a := event.Append{
 					Stream: fmt.Sprintf("account-%d", i), Key: fmt.Sprintf("%d %d %d %d", run, writer, burst, i),
@@ -226,7 +276,25 @@ type soakFollower struct {
 	done           chan struct{}
 	at             atomic.Uint64
 	last           uint64
+	count          int // of events
 	lost, repeated int
+	stalled        time.Time
+
+	mu  sync.Mutex
+	end context.CancelFunc // of this life
+}
+
+// kill ends the follower's client, and reports whether there was one. The
+// follower makes another and goes on from its last event.
+func (f *soakFollower) kill() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.end == nil {
+		return false
+	}
+	f.end()
+	f.end = nil
+	return true
 }
 
 func (f *soakFollower) run(t *testing.T, ctx context.Context) {
@@ -235,7 +303,19 @@ func (f *soakFollower) run(t *testing.T, ctx context.Context) {
 		if err != nil {
 			return
 		}
-		err = f.follow(ctx, c)
+		life, end := context.WithCancel(ctx)
+		f.mu.Lock()
+		f.end = end
+		f.mu.Unlock()
+		if f.topic() {
+			err = f.followTopic(life, c)
+		} else {
+			err = f.follow(life, c)
+		}
+		if life.Err() != nil {
+			err = nil
+		}
+		f.kill()
 		_ = c.Close()
 		if err != nil && ctx.Err() == nil {
 			t.Errorf("follower %d at %d: %v", f.kind, f.last, err)
@@ -267,14 +347,94 @@ func (f *soakFollower) follow(ctx context.Context, c *client.Client) error {
 		if leaves && f.last%500 == 0 {
 			return nil
 		}
-		if f.kind%5 == 4 && f.last%200 == 0 { // slow now and then
-			select {
-			case <-time.After(50 * time.Millisecond):
-			case <-ctx.Done():
-			}
+		if f.kind%5 == 2 {
+			f.pause(ctx)
 		}
 	}
 	return nil
+}
+
+// pause stalls now and then.
+func (f *soakFollower) pause(ctx context.Context) {
+	if f.soak.stall == 0 || time.Since(f.stalled) < 3*f.soak.stall {
+		return
+	}
+	select {
+	case <-time.After(f.soak.stall):
+		f.soak.stalls.Add(1)
+	case <-f.soak.stop:
+	case <-ctx.Done():
+	}
+	f.stalled = time.Now()
+}
+
+// topic reports whether it follows one topic, and not the log: the accounts that
+// are opened.
+func (f *soakFollower) topic() bool { return f.kind%4 == 3 }
+
+// followTopic does what PROTOCOL.md asks of a subscriber: it reads what is
+// missing when an event's previous is not the last it has, or es.head is beyond.
+func (f *soakFollower) followTopic(ctx context.Context, c *client.Client) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var subs [2]*client.Subscription
+	defer func() {
+		cancel()
+		for _, s := range subs {
+			if s != nil {
+				<-s.Done()
+			}
+		}
+	}()
+	var mu sync.Mutex
+	var err error
+	subs[0], err = c.SubscribeTopic(ctx, account.OpenedTopic, client.Exact, func(l client.Live) {
+		mu.Lock()
+		defer mu.Unlock()
+		if l.Previous > f.last {
+			f.repair(ctx, c)
+		}
+		if l.Position > f.last && l.Previous <= f.last {
+			f.took(l.Event)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	subs[1], err = c.SubscribeTopic(ctx, "es.head", client.Exact, func(l client.Live) {
+		mu.Lock()
+		defer mu.Unlock()
+		if l.Position > f.at.Load() {
+			f.repair(ctx, c)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	mu.Lock()
+	f.repair(ctx, c) // what was there before
+	mu.Unlock()
+	select {
+	case <-subs[0].Done():
+	case <-subs[1].Done():
+	}
+	return nil // it fell behind, or is over: once more
+}
+
+// repair reads what is missing. Where it fails, the next message tells again.
+func (f *soakFollower) repair(ctx context.Context, c *client.Client) {
+	for e, err := range event.Read(ctx, c, event.Selection{After: f.last, Types: []string{account.OpenedType}}) {
+		if err != nil {
+			return
+		}
+		f.took(e)
+	}
+}
+
+func (f *soakFollower) took(e event.Event) {
+	f.last = e.Position()
+	f.count++
+	f.at.Store(f.last + 1) // the credit behind it is another topic's
+	f.soak.followed.Add(1)
 }
 
 // harm misbehaves, in a way that depends on the number, until the soak stops.

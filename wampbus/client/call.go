@@ -38,7 +38,7 @@ type request struct {
 // allows.
 func (c *Client) call(ctx context.Context, r request) (*wamp.Result, error) {
 	var first, last *session
-	began, unanswered := time.Now(), false
+	began, unanswered, violations := time.Now(), false, 0
 	for {
 		s, err := c.acquire(ctx, last)
 		if err != nil {
@@ -63,6 +63,10 @@ func (c *Client) call(ctx context.Context, r request) (*wamp.Result, error) {
 		switch {
 		case shuttingDown(err):
 			s.retire()
+		case violation(err):
+			if violations++; r.effect != reads || violations > mostViolations {
+				return nil, r.final(err, unanswered)
+			}
 		case !errors.As(err, new(*lostError)) || unanswered && r.effect == changes:
 			return nil, r.final(err, unanswered)
 		}
@@ -93,6 +97,19 @@ func decided(err error) bool {
 	var uri *Error
 	return !errors.Is(err, event.ErrUnavailable) && !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) &&
 		!errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &uri) && !errors.As(err, new(*event.StoreChangedError))
+}
+
+// mostViolations is how often a read is made again that was in flight when the
+// server ended a session for a violation of the protocol, which is hardly the
+// read's. What may be large is not made again at all.
+const mostViolations = 3
+
+// violation reports whether a call was in flight when the server ended the
+// session for what the client had sent, over its limit of bytes, say: to send
+// that again would lead to the same.
+func violation(err error) bool {
+	var said *Error
+	return errors.As(err, new(*unansweredError)) && errors.As(err, new(*lostError)) && errors.As(err, &said) && said.URI == string(wamp.ErrProtocolViolation)
 }
 
 // shuttingDownMessage is what protocol 1 says before a server ends a session.
