@@ -51,9 +51,7 @@ type Append struct {
 	// the log. They may name streams that are not written.
 	Conditions []Condition
 	// Key is the idempotency key: a second append with the same key and the
-	// same content returns the first one's receipt and appends nothing. Which
-	// version of the schema the data is checked against is no content, and tags
-	// that the first one had may be left out.
+	// same content returns the first one's receipt and appends nothing.
 	Key string
 	// Store is the log that the append was decided on, zero if any will do.
 	// Versions and positions mean nothing in another one, such as a backup that

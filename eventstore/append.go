@@ -288,14 +288,10 @@ func (s *Store) indexedKey(t *tail, key string) (*commit.Earlier, error) {
 		if err == nil && events[0].BatchKey() != key {
 			err = &event.CorruptError{Position: at.position, Message: "the index says that it has key " + key}
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			earlier = commit.EarlierOf(events)
 		}
-		for i := range events {
-			events[i] = events[i].Clone()
-		}
-		earlier = commit.EarlierOf(events)
-		return nil
+		return err
 	})
 	return earlier, closedError(err)
 }

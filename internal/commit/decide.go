@@ -123,7 +123,7 @@ func (d *decider) earlier(p *Proposal) *Earlier {
 }
 
 func (d *decider) repeat(p *Proposal, earlier *Earlier) Outcome {
-	if !earlier.says(p) {
+	if earlier.Content != p.Content {
 		return Outcome{Err: &event.KeyReusedError{Key: p.Key, Position: earlier.Receipt.First}}
 	}
 	d.batch.Repeats++
@@ -205,13 +205,13 @@ func (d *decider) accept(p *Proposal) Outcome {
 		if d.keys == nil {
 			d.keys = make(map[string]*Earlier)
 		}
-		d.keys[p.Key] = &Earlier{Receipt: receipt, Content: p.Content, events: p.Events}
+		d.keys[p.Key] = &Earlier{Receipt: receipt, Content: p.Content}
 	}
 	return Outcome{Receipt: receipt}
 }
 
 // EarlierOf rebuilds what is known of an append from its events, all of them,
-// in order. It refers to them.
+// in order.
 func EarlierOf(events []event.Event) *Earlier {
 	first, last := events[0], events[len(events)-1]
 	receipt := event.Receipt{First: first.Position(), Last: last.Position(), Version: last.Version(), IDs: make([]event.ID, len(events))}
@@ -221,5 +221,5 @@ func EarlierOf(events []event.Event) *Earlier {
 			receipt.Version = 0
 		}
 	}
-	return &Earlier{Receipt: receipt, Content: ContentOf(events), events: events}
+	return &Earlier{Receipt: receipt, Content: ContentOf(events)}
 }

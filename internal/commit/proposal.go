@@ -51,7 +51,6 @@ type Proposal struct {
 	Size  int
 	Facts Facts
 
-	given     [][]string    // tags by event, without derived ones; set when there is a key
 	retention time.Duration // of keys
 	// What the slices are made of, as long as it is enough: most appends have
 	// one event, in one stream.
@@ -78,8 +77,6 @@ type Facts struct {
 type Earlier struct {
 	Receipt event.Receipt
 	Content Content
-
-	events []event.Event
 }
 
 // Known reports whether the append's key is known at the head of a log, of which
@@ -126,7 +123,7 @@ func Propose(schemas Schemas, a *event.Append, limits Limits) (*Proposal, error)
 		p.Events[i] = event.Trusted(record)
 	}
 	if p.Key != "" {
-		p.Content, p.given = ContentOf(p.Events), givenTags(a)
+		p.Content = ContentOf(p.Events)
 	}
 	return p, nil
 }
