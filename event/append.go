@@ -51,7 +51,9 @@ type Append struct {
 	// the log. They may name streams that are not written.
 	Conditions []Condition
 	// Key is the idempotency key: a second append with the same key and the
-	// same content returns the first one's receipt and appends nothing.
+	// same content returns the first one's receipt and appends nothing. The
+	// schema that the data was built with is part of the content, and so are
+	// tags: a repetition by a program with another version of it is refused.
 	Key string
 	// Store is the log that the append was decided on, zero if any will do.
 	// Versions and positions mean nothing in another one, such as a backup that
