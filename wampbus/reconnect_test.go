@@ -607,6 +607,35 @@ func TestNothingLost(t *testing.T) {
 	following.Wait()
 }
 
+// A call that breaks the protocol, too large for this server, is not made again
+// with every session, key or not; what others had in flight goes on.
+func TestViolation(t *testing.T) {
+	t.Parallel()
+	h, log := openSpy(t, func(o *wampbus.Options) { o.Limits.Message = 64 << 10 })
+	c := h.dial(t, client.Options{ReconnectMin: time.Millisecond})
+	read := make(chan error, 1)
+	go func() {
+		page, err := c.ReadPage(deadline(t), event.Selection{}, event.PageOptions{Wait: 59 * time.Second})
+		if err == nil && page.Count != 1 {
+			err = errors.New("the page is empty")
+		}
+		read <- err
+	}()
+	<-log.waits
+	large := event.Append{Stream: "account-1", Key: "k", Events: []event.Proposed{account.NewCredited(account.CreditedFields{Amount: 1, Memo: strings.Repeat("x", 1<<20)})}}
+	if _, err := c.Append(deadline(t), large); !errors.Is(err, event.ErrOutcomeUnknown) {
+		t.Errorf("an append over the server's limit: %v", err)
+	}
+	eventually(t, "there is another session", func() bool { return c.Status().State == client.Connected && c.Status().Sessions > 1 })
+	if s := c.Status(); s.Sessions != 2 {
+		t.Errorf("%d sessions, want 2", s.Sessions)
+	}
+	h.append(t, opened)
+	if err := <-read; err != nil {
+		t.Error(err)
+	}
+}
+
 // A subscription whose context ends before the server has answered leaves none
 // behind at the server.
 func TestLateSubscription(t *testing.T) {

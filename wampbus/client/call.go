@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
+	"github.com/gorilla/websocket"
 
 	"github.com/verbatim-es/verbatim/event"
 )
@@ -108,8 +109,13 @@ const mostViolations = 3
 // session for what the client had sent, over its limit of bytes, say: to send
 // that again would lead to the same.
 func violation(err error) bool {
+	if !errors.As(err, new(*unansweredError)) || !errors.As(err, new(*lostError)) {
+		return false
+	}
 	var said *Error
-	return errors.As(err, new(*unansweredError)) && errors.As(err, new(*lostError)) && errors.As(err, &said) && said.URI == string(wamp.ErrProtocolViolation)
+	var closed *websocket.CloseError
+	return errors.As(err, &said) && said.URI == string(wamp.ErrProtocolViolation) ||
+		errors.As(err, &closed) && closed.Code == websocket.CloseMessageTooBig
 }
 
 // shuttingDownMessage is what protocol 1 says before a server ends a session.
