@@ -140,6 +140,7 @@ func (s *soak) run(t *testing.T, d time.Duration, disturb func()) {
 	followers := make([]*soakFollower, max(s.clients/4, 3))
 	for i := range followers {
 		f := &soakFollower{soak: s, kind: i, done: make(chan struct{}), last: before}
+		f.at.Store(before)
 		followers[i] = f
 		following.Go(func() { defer close(f.done); f.run(t, ctx) })
 	}
@@ -244,12 +245,7 @@ func (s *soak) write(t *testing.T, ctx context.Context, writer int) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	run := rand.Uint64()
-	for burst := 0; ; burst++ {
-		select {
-		case <-s.stop:
-			return
-		case <-tick.C:
-		}
+	for burst := 0; ; burst++ { // one at least: there is something to follow
 		var calls sync.WaitGroup
 		for i := range 64 {
 			calls.Go(func() {
@@ -265,6 +261,11 @@ func (s *soak) write(t *testing.T, ctx context.Context, writer int) {
 			})
 		}
 		calls.Wait()
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+		}
 	}
 }
 
