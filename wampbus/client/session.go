@@ -217,6 +217,10 @@ func (s *session) settle(m wamp.Message) {
 	wait <- m
 }
 
+// lastWord is how long a failed write waits for what the server may have said
+// before it closed the connection.
+const lastWord = time.Second
+
 // send writes a message, at most one at a time. When it fails nothing of the
 // message was sent, unless a lostError says that it may have been.
 func (s *session) send(ctx context.Context, m wamp.Message) error {
@@ -236,6 +240,10 @@ func (s *session) send(ctx context.Context, m wamp.Message) error {
 	}
 	defer func() { <-s.writing }()
 	if err := s.link.Write(b); err != nil {
+		select {
+		case <-s.done: // for the reason that the server gave
+		case <-time.After(lastWord):
+		}
 		s.fail(lost(err))
 		return &lostError{cause: s.ended(), sent: true}
 	}
