@@ -275,8 +275,11 @@ func actor(t *testing.T, respond func(n int, m wamp.Message) wamp.Message) (url 
 		t.Fatal(err)
 	}
 	var connections atomic.Int64
+	var serving sync.WaitGroup // connections that are upgraded, which no server waits for
 	upgrader := websocket.Upgrader{Subprotocols: []string{codec.MessagePack.Subprotocol()}}
 	server := &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serving.Add(1)
+		defer serving.Done()
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
 			return
@@ -304,7 +307,7 @@ func actor(t *testing.T, respond func(n int, m wamp.Message) wamp.Message) (url 
 	})}
 	over := make(chan struct{})
 	go func() { defer close(over); _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close(); <-over })
+	t.Cleanup(func() { _ = server.Close(); <-over; serving.Wait() })
 	return "ws://" + listener.Addr().String() + "/"
 }
 
