@@ -53,22 +53,18 @@ func (h *Handler[S]) load(ctx context.Context, of slotted, fresh bool) (f *folde
 // leaves off; nil is from the newest snapshot, or from the beginning.
 func (h *Handler[S]) catchUp(ctx context.Context, of slotted, f *folded[S]) (*folded[S], error) {
 	var next folded[S]
-	if f != nil {
+	var err error
+	found := false
+	if f == nil {
+		found, err = h.fromSnapshot(ctx, of.stream, &next)
+	} else {
 		next = *f
 		next.behind = false
 	}
-	found, err := false, error(nil)
-	if f == nil {
-		if found, err = h.fromSnapshot(ctx, of.stream, &next); err != nil {
-			return nil, err
-		}
+	if err == nil && !found {
+		err = h.fold(ctx, of.stream, &next, f == nil)
 	}
-	if found {
-		h.keep(ctx, of, &next)
-		return &next, nil
-	}
-	own := f == nil
-	if err := h.fold(ctx, event.Selection{Stream: of.stream, After: next.after}, &next, own); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	h.keep(ctx, of, &next)
@@ -78,23 +74,22 @@ func (h *Handler[S]) catchUp(ctx context.Context, of slotted, f *folded[S]) (*fo
 // fold applies the rest of a stream. own says that the state is to's alone; if
 // it is not, it is copied before it changes. After an error, to is somewhere in
 // between.
-func (h *Handler[S]) fold(ctx context.Context, selection event.Selection, to *folded[S], own bool) error {
+func (h *Handler[S]) fold(ctx context.Context, stream string, to *folded[S], own bool) error {
 	for {
-		page, err := h.log.ReadPage(ctx, selection, event.PageOptions{MaxBytes: readBytes, Store: to.store})
+		page, err := h.log.ReadPage(ctx, event.Selection{Stream: stream, After: to.after}, event.PageOptions{MaxBytes: readBytes, Store: to.store})
 		if err != nil {
-			return loading(selection.Stream, err)
+			return loading(stream, err)
 		}
 		if page.Count > 0 && !own {
 			to.state, own = h.def.clone(&to.state), true
 		}
 		if err := h.foldPage(page, to); err != nil {
-			return loading(selection.Stream, err)
+			return loading(stream, err)
 		}
 		to.after, to.head, to.store = page.Last, page.Head, page.Store
 		if !page.More {
 			return nil
 		}
-		selection.After, selection.FromVersion = page.Last, 0
 	}
 }
 
@@ -184,6 +179,6 @@ func (h *Handler[S]) cost(id string, f *folded[S]) int {
 	return slotCost + len(id) + int(unsafe.Sizeof(*f)) + 2*f.packed + f.since
 }
 
-func (h *Handler[S]) stream(id string) string { return event.StreamName(h.def.Category, id) }
-
-func (h *Handler[S]) named(id string) slotted { return slotted{id: id, stream: h.stream(id)} }
+func (h *Handler[S]) named(id string) slotted {
+	return slotted{id: id, stream: event.StreamName(h.def.Category, id)}
+}

@@ -78,7 +78,7 @@ func (h *Handler[S]) fromSnapshot(ctx context.Context, stream string, to *folded
 	if !page.More {
 		return true, nil
 	}
-	return true, h.fold(ctx, event.Selection{Stream: stream, After: page.Last}, to, true)
+	return true, h.fold(ctx, stream, to, true)
 }
 
 func (h *Handler[S]) snapshots() bool {
