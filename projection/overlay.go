@@ -262,7 +262,7 @@ func remove(cursor *lmdbenv.Cursor, key []byte) error {
 
 // arena holds many small copies in few large pieces of memory.
 type arena struct {
-	chunks  [][]byte // all of the same capacity, but for the huge
+	chunks  [][]byte // all of the same capacity; what is large has memory of its own
 	at      int      // the chunk being filled
 	used    int      // bytes, in all
 	scratch []byte
@@ -273,7 +273,6 @@ const arenaChunk = 256 << 10
 func (a *arena) reset() {
 	// Of what one batch needed, as much is kept as most batches need.
 	const keep = 16
-	a.chunks = slices.DeleteFunc(a.chunks, func(c []byte) bool { return cap(c) != arenaChunk })
 	if len(a.chunks) > keep && a.used < keep*arenaChunk {
 		clear(a.chunks[keep:])
 		a.chunks = a.chunks[:keep]
@@ -288,8 +287,7 @@ func (a *arena) reset() {
 func (a *arena) copy(b []byte) []byte {
 	a.used += len(b)
 	if len(b) > arenaChunk/4 {
-		own := append(make([]byte, 0, len(b)), b...)
-		return own
+		return append(make([]byte, 0, len(b)), b...)
 	}
 	for a.at < len(a.chunks) && cap(a.chunks[a.at])-len(a.chunks[a.at]) < len(b) {
 		a.at++
