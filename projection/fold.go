@@ -62,7 +62,7 @@ type limit struct {
 
 // begin starts a fold of a build that has none in flight. work runs on its
 // goroutine.
-func (e *Engine) begin(ctx context.Context, b *build, work func(*fold)) *fold {
+func (e *Engine) begin(ctx context.Context, b *build, work func(*fold)) {
 	f := &fold{engine: e, build: b, skips: b.view.skips, done: make(chan struct{}), since: time.Now()}
 	if seeded == bugSkipForgotten && b != b.view.main {
 		f.skips = nil
@@ -76,7 +76,6 @@ func (e *Engine) begin(ctx context.Context, b *build, work func(*fold)) *fold {
 		}
 		f.end()
 	}()
-	return f
 }
 
 // end hands the outcome to the follower, unless it has left the fold behind.
@@ -235,6 +234,10 @@ func handle(v *view, tx *Tx, applying event.Event) (err error) {
 	return v.apply(tx, applying)
 }
 
+// chunkSize is how many events a build that catches up takes before it looks at
+// its limit.
+const chunkSize = 128
+
 // catchUp reads the log behind where the build is and applies it, until it has
 // done enough. It runs on the fold's goroutine.
 func (f *fold) catchUp() {
@@ -253,7 +256,7 @@ func (f *fold) catchUp() {
 		if len(page.events) == 0 {
 			return // the log has less than the live views have applied: they find out
 		}
-		for chunk := range chunks(page.events) {
+		for chunk := range slices.Chunk(page.events, chunkSize) {
 			if !f.apply(chunk) {
 				return
 			}
@@ -275,20 +278,6 @@ func (f *fold) progress() (at checkpoint, full bool) {
 	}
 	o := f.build.overlay
 	return f.build.reached, len(o.rows) >= f.limit.rows || o.size() >= f.limit.bytes
-}
-
-// chunks cuts events into pieces, between which a limit is looked at.
-func chunks(events []event.Event) func(func([]event.Event) bool) {
-	const size = 128
-	return func(yield func([]event.Event) bool) {
-		for len(events) > 0 {
-			n := min(size, len(events))
-			if !yield(events[:n]) {
-				return
-			}
-			events = events[n:]
-		}
-	}
 }
 
 // watch looks after the folds in flight: a handler that takes too long has its
