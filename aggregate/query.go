@@ -20,7 +20,7 @@ import (
 // The sequence ends with at most one error, which the decider returns.
 func (d *Decision[S]) Query(query event.Query) iter.Seq2[event.Event, error] {
 	return func(yield func(event.Event, error) bool) {
-		after, done, err := d.attempt.query(query, 0, func(e event.Event) bool { return yield(e, nil) })
+		after, done, err := d.attempt.query(query, func(e event.Event) bool { return yield(e, nil) })
 		if err != nil {
 			yield(event.Event{}, err)
 			return
@@ -51,9 +51,9 @@ func (d *Decision[S]) Any(query event.Query) (bool, error) {
 
 // query passes on the events that match, and returns how far it got, and whether
 // that is the end.
-func (a *attempt[S]) query(query event.Query, after uint64, each func(event.Event) bool) (last uint64, done bool, err error) {
+func (a *attempt[S]) query(query event.Query, each func(event.Event) bool) (last uint64, done bool, err error) {
 	for {
-		page, err := a.page(query, after, 0)
+		page, err := a.page(query, last, 0)
 		if err != nil {
 			return 0, false, err
 		}
@@ -70,8 +70,8 @@ func (a *attempt[S]) query(query event.Query, after uint64, each func(event.Even
 				}
 			}
 		}
-		if after = page.Last; !page.More {
-			return after, true, nil
+		if last = page.Last; !page.More {
+			return last, true, nil
 		}
 	}
 }
