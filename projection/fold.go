@@ -339,7 +339,11 @@ func (f *fold) returns(within time.Duration) bool {
 	case <-f.done:
 		return true
 	case <-timer.C:
+		return f.ended()
 	}
+}
+
+func (f *fold) ended() bool {
 	select {
 	case <-f.done:
 		return true
@@ -362,15 +366,7 @@ func (f *fold) leave(ifSeen bool) bool {
 
 // countStuck publishes which handlers have not returned for a while.
 func (e *Engine) countStuck(now time.Time) {
-	var left []*fold
-	for _, f := range e.stuck {
-		select {
-		case <-f.done:
-		default:
-			left = append(left, f)
-		}
-	}
-	e.stuck = left
+	e.stuck = slices.DeleteFunc(e.stuck, (*fold).ended)
 	since := make(map[*view]time.Time)
 	for _, f := range e.stuck {
 		since[f.build.view] = f.since
@@ -395,19 +391,18 @@ func (e *Engine) countStuck(now time.Time) {
 	}
 }
 
-// isStuck reports whether an old call of the view's handler still runs.
-func (e *Engine) isStuck(v *view) bool {
+// stuckFold returns a fold that was left behind in an old call of the view's
+// handler, which still runs, nil if there is none.
+func (e *Engine) stuckFold(v *view) *fold {
 	for _, f := range e.stuck {
-		select {
-		case <-f.done:
-		default:
-			if f.build.view == v {
-				return true
-			}
+		if f.build.view == v && !f.ended() {
+			return f
 		}
 	}
-	return false
+	return nil
 }
+
+func (e *Engine) isStuck(v *view) bool { return e.stuckFold(v) != nil }
 
 // halt ends the folds of these builds and waits for them, for a while. What
 // they folded is worth nothing afterwards.

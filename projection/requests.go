@@ -240,10 +240,8 @@ func (e *Engine) refuseBuild(r request) error {
 	if v.dropped {
 		return &event.UnknownError{Kind: "view", Name: v.String()}
 	}
-	for _, f := range e.stuck {
-		if f.build.view == v && e.isStuck(v) {
-			return fmt.Errorf("view %q: %w", v, &StuckError{After: time.Since(f.since).Round(time.Millisecond)})
-		}
+	if f := e.stuckFold(v); f != nil {
+		return fmt.Errorf("view %q: %w", v, &StuckError{After: time.Since(f.since).Round(time.Millisecond)})
 	}
 	parked := e.states[v.main].parked
 	switch {
