@@ -55,17 +55,19 @@ type Recovered struct {
 // and in order, as an error at most the last. The first of them may begin
 // within the log if the log ends in the middle of a frame.
 func (r *Recovered) Unfolded() iter.Seq2[Frame, error] {
-	return r.frames(func(last uint64) bool { return last > r.folded })
+	return r.frames(false)
 }
 
 // Folded yields older frames that are still there, in order, up to where
 // Unfolded begins: the log has all of them, and the same ones if it is the log
 // that this journal belongs to.
 func (r *Recovered) Folded() iter.Seq2[Frame, error] {
-	return r.frames(func(last uint64) bool { return last <= r.folded })
+	return r.frames(true)
 }
 
-func (r *Recovered) frames(want func(last uint64) bool) iter.Seq2[Frame, error] {
+// frames yields the frames that are folded, or those that are not. The folded
+// ones are the first, so that one frame behind them ends their pass.
+func (r *Recovered) frames(folded bool) iter.Seq2[Frame, error] {
 	return func(yield func(Frame, error) bool) {
 		var payload []byte
 		for _, f := range r.live {
@@ -76,7 +78,11 @@ func (r *Recovered) frames(want func(last uint64) bool) iter.Seq2[Frame, error] 
 					yield(Frame{}, fmt.Errorf("read journal %q at offset %d: %w", f.name, at, err))
 					return
 				}
-				if want(h.last()) {
+				known := h.last() <= r.folded
+				if folded && !known {
+					return
+				}
+				if folded == known {
 					payload = slices.Grow(payload[:0], int(h.length))[:h.length]
 					if err := w.copy(payload, at+frameHeaderSize); err != nil {
 						yield(Frame{}, fmt.Errorf("read journal %q at offset %d: %w", f.name, at, err))
