@@ -193,10 +193,8 @@ func (l *loader) record(record []byte) error {
 	if v.position > l.head.position {
 		return &event.CorruptError{Position: v.position, Message: "the dump states that it ends before"}
 	}
-	id := e.ID()
-	if _, ok := v.record(id[:], record); ok {
-		v.order(e)
-	}
+	v.event(e)
+	v.order(e)
 	if !v.report.OK() {
 		first := v.report.Problems[0]
 		return &event.CorruptError{Position: first.Position, Message: first.Message}

@@ -186,17 +186,22 @@ func checked(key, record []byte, position uint64) (event.Event, error) {
 		return event.Event{}, err
 	}
 	e := event.Trusted(record)
-	if position == 0 {
-		position = e.Position()
-	}
-	id := e.ID()
-	switch {
-	case e.Position() != position:
+	if position != 0 && e.Position() != position {
 		return event.Event{}, &event.CorruptError{Position: position, Message: fmt.Sprintf("the record found there is that of position %d", e.Position())}
-	case string(key) != string(id[:]):
-		return event.Event{}, &event.CorruptError{Position: position, Message: fmt.Sprintf("it has id %s but is stored under %x", id, key)}
+	}
+	if err := checkKey(key, e); err != nil {
+		return event.Event{}, err
 	}
 	return e, nil
+}
+
+// checkKey fails unless the event is stored under its id.
+func checkKey(key []byte, e event.Event) error {
+	id := e.ID()
+	if string(key) != string(id[:]) {
+		return &event.CorruptError{Position: e.Position(), Message: fmt.Sprintf("it has id %s but is stored under %x", id, key)}
+	}
+	return nil
 }
 
 // last returns the last event; an empty log has none.

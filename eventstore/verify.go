@@ -182,23 +182,27 @@ func (v *verifier) step() error {
 
 // record verifies one record by itself.
 func (v *verifier) record(key, record []byte) (event.Event, bool) {
-	e, err := checked(key, record, 0)
+	e, err := event.Decode(record)
+	if err == nil {
+		err = checkKey(key, e)
+	}
 	if err != nil {
 		v.report.add(v.position, "%s", problem(err))
 		return e, false
 	}
-	if e, err = event.Decode(record); err != nil {
-		v.report.add(v.position, "%s", problem(err))
-		return e, false
-	}
+	v.event(e)
+	return e, true
+}
+
+// event verifies an event that is whole by itself.
+func (v *verifier) event(e event.Event) {
 	if e.Position() != v.position {
 		v.report.add(v.position, "the record found there is that of position %d", e.Position())
 		v.position = e.Position()
 	}
 	v.data(e)
 	v.report.Events++
-	v.report.Bytes += uint64(len(record))
-	return e, true
+	v.report.Bytes += uint64(len(e.Record()))
 }
 
 // data verifies the event's data by its schema, and that it has the tags which
