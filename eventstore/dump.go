@@ -69,7 +69,7 @@ func DumpDir(ctx context.Context, dir string, to io.Writer, progress func(positi
 	if err := d.run(ctx); err != nil {
 		return head, fmt.Errorf("dump: %w", err)
 	}
-	return event.Head{Store: s.log.store, Position: last.position, ID: last.id, First: min(last.position, 1)}, nil
+	return last.headOf(s.log.store), nil
 }
 
 // dumper is a dump on its way.

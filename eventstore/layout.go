@@ -89,6 +89,11 @@ type place struct {
 
 func placeOf(e event.Event) place { return place{e.Position(), e.ID()} }
 
+// headOf is the end of a store's log whose last event is at p.
+func (p place) headOf(store event.ID) event.Head {
+	return event.Head{Store: store, Position: p.position, ID: p.id, First: min(p.position, 1)}
+}
+
 func (p place) append(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint64(b, p.position), p.id[:]...)
 }

@@ -52,7 +52,7 @@ func Load(ctx context.Context, from io.Reader, dir string, o LoadOptions) (event
 	if err := g.finish(l.run(g.dir)); err != nil {
 		return event.Head{}, fmt.Errorf("load: %w", err)
 	}
-	return event.Head{Store: l.log.store, Position: l.head.position, ID: l.head.id, First: min(l.head.position, 1)}, nil
+	return l.head.headOf(l.log.store), nil
 }
 
 // loader is a Load on its way.

@@ -17,8 +17,7 @@ func (s *Store) Head(ctx context.Context) (event.Head, error) {
 	if err := s.ready(); err != nil {
 		return event.Head{}, err
 	}
-	head := s.recent.snapshot().head
-	return event.Head{Store: s.log.store, Position: head.position, ID: head.id, First: min(head.position, 1)}, nil
+	return s.recent.snapshot().head.headOf(s.log.store), nil
 }
 
 // Read yields the selected events up to the head at the time it gets there; see

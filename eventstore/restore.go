@@ -41,7 +41,7 @@ func Restore(ctx context.Context, backup, dir string, progress func(done, most i
 	if err := g.finish(r.run(ctx)); err != nil {
 		return event.Head{}, fmt.Errorf("restore: %w", err)
 	}
-	return event.Head{Store: r.store, Position: b.Position, ID: b.ID, First: min(b.Position, 1)}, nil
+	return place{b.Position, b.ID}.headOf(r.store), nil
 }
 
 // readManifest reads what a backup says of itself.

@@ -55,8 +55,7 @@ func (s *Snapshot) Head() event.Head {
 	if s.view == nil {
 		return event.Head{Store: s.store}
 	}
-	head := s.view.tail.head
-	return event.Head{Store: s.store, Position: head.position, ID: head.id, First: min(head.position, 1)}
+	return s.view.tail.head.headOf(s.store)
 }
 
 // Read yields the selected events of the snapshot, valid until View's function
