@@ -115,7 +115,7 @@ func (e *Engine) serveAsk(id string, a Ask) (refused, err error) {
 		if r.action != actionDrop {
 			return refused, nil
 		}
-		r.view = &view{name: a.View, version: a.Version}
+		r.view = undefined(a.View, a.Version)
 	}
 	if err := e.serve(r); err != nil {
 		return nil, err

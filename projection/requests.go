@@ -78,10 +78,11 @@ func (e *Engine) Switch(ctx context.Context, view, version string) error {
 // that has no definition any more. A version that still has a definition is
 // built again at the next Open.
 func (e *Engine) Drop(ctx context.Context, view, version string) error {
-	if _, err := e.find(view + "@" + version); err != nil {
-		return e.dropStored(ctx, view, version)
+	v, err := e.find(view + "@" + version)
+	if err != nil {
+		v = undefined(view, version)
 	}
-	return e.ask(ctx, view+"@"+version, request{action: actionDrop})
+	return e.enqueue(ctx, request{action: actionDrop, view: v})
 }
 
 func (e *Engine) ask(ctx context.Context, reference string, r request) error {
@@ -93,10 +94,8 @@ func (e *Engine) ask(ctx context.Context, reference string, r request) error {
 	return e.enqueue(ctx, r)
 }
 
-// dropStored drops a version that has no definition here.
-func (e *Engine) dropStored(ctx context.Context, name, version string) error {
-	return e.enqueue(ctx, request{action: actionDrop, view: &view{name: name, version: version}})
-}
+// undefined stands for a version that may be stored and has no definition here.
+func undefined(name, version string) *view { return &view{name: name, version: version} }
 
 func (e *Engine) enqueue(ctx context.Context, r request) error {
 	r.done = make(chan error, 1)
@@ -181,17 +180,13 @@ func (e *Engine) serveBuild(r request) error {
 	b, next := v.spare(), state{status: statusRebuilding, at: checkpoint{store: e.live.store}}
 	if r.action != actionRebuild {
 		b, next = v.main, state{status: statusBuilding, at: e.states[v.main].at}
-		if e.states[b].status != statusParked {
-			if e.states[b].catchesUp() {
-				e.update(func() { v.wait(r) })
-			} else {
-				r.answer(nil)
-			}
-			return nil
-		}
 	}
-	if e.states[b].catchesUp() {
+	switch s := e.states[b]; {
+	case s.catchesUp():
 		e.update(func() { v.wait(r) })
+		return nil
+	case r.action != actionRebuild && s.status != statusParked:
+		r.answer(nil)
 		return nil
 	}
 	var skipped *Skipped
