@@ -87,6 +87,12 @@ func openBuild(txn *lmdbenv.Txn, v *view, slot byte) (b *build, made bool, err e
 	return b, made, nil
 }
 
+// entries counts what a database holds.
+func entries(txn *lmdbenv.Txn, db lmdbenv.DBI) (uint64, error) {
+	stat, err := txn.Stat(db)
+	return stat.Entries, err
+}
+
 // clear removes every row and index entry. Readers in flight keep theirs.
 func (b *build) clear(txn *lmdbenv.Txn) error {
 	if err := txn.Drop(b.rows, false); err != nil {

@@ -130,15 +130,13 @@ func (e *Engine) storeBuild(b *build) error {
 	}
 	began, changed := time.Now(), len(b.overlay.rows)
 	var rows uint64
-	err := e.env.Update(func(txn *lmdbenv.Txn) error {
+	err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
 		if err := b.overlay.flush(txn, e.at); err != nil {
 			return err
 		}
-		stat, err := txn.Stat(b.rows)
-		if err != nil {
+		if rows, err = entries(txn, b.rows); err != nil {
 			return err
 		}
-		rows = stat.Entries
 		if err := e.catalog.putState(txn, b, next); err != nil {
 			return err
 		}
@@ -260,15 +258,12 @@ func (e *Engine) takeOver(b *build) error {
 	v, old := b.view, b.view.main
 	next := state{status: statusLive, at: e.live}
 	var rows uint64
-	err := e.env.Update(func(txn *lmdbenv.Txn) error {
+	err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
 		if old != b {
 			if err := old.clear(txn); err != nil {
 				return err
 			}
 			if err := e.catalog.remove(txn, v.name, old.slot); err != nil {
-				return err
-			}
-			if err := e.catalog.create(txn, b, next); err != nil {
 				return err
 			}
 			if e.serves(v) {
@@ -277,11 +272,9 @@ func (e *Engine) takeOver(b *build) error {
 				}
 			}
 		}
-		stat, err := txn.Stat(b.rows)
-		if err != nil {
+		if rows, err = entries(txn, b.rows); err != nil {
 			return err
 		}
-		rows = stat.Entries
 		if err := e.catalog.putState(txn, b, next); err != nil {
 			return err
 		}

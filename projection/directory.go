@@ -120,11 +120,9 @@ func (d *Directory) read(txn *lmdbenv.Txn, name string, slot byte, live checkpoi
 	if err != nil {
 		return stored, err
 	}
-	stat, err := txn.Stat(db)
-	if err != nil {
+	if stored.Rows, err = entries(txn, db); err != nil {
 		return stored, err
 	}
-	stored.Rows = stat.Entries
 	for _, at := range slices.Sorted(maps.Keys(skips)) {
 		stored.Skipped = append(stored.Skipped, skips[at])
 	}

@@ -227,17 +227,15 @@ func (e *Engine) flush() error {
 		}
 	}
 	var broken *build
-	err := e.env.Update(func(txn *lmdbenv.Txn) error {
+	err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
 		for _, b := range builds {
 			if err := b.overlay.flush(txn, e.at); err != nil {
 				broken = b
 				return err
 			}
-			stat, err := txn.Stat(b.rows)
-			if err != nil {
+			if rows[b], err = entries(txn, b.rows); err != nil {
 				return err
 			}
-			rows[b] = stat.Entries
 			if b.failed != nil {
 				states[b] = parkedState(b)
 				if err := e.catalog.putState(txn, b, states[b]); err != nil {

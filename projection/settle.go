@@ -366,17 +366,15 @@ func (e *Engine) group(txn *lmdbenv.Txn, head event.Head, stale map[checkpoint]b
 }
 
 // enter stores a build's state as it is at open, and counts its rows.
-func (e *Engine) enter(txn *lmdbenv.Txn, b *build, s state) error {
+func (e *Engine) enter(txn *lmdbenv.Txn, b *build, s state) (err error) {
 	if s.status == unused {
 		return nil
 	}
 	b.restart(s.at)
 	if b == b.view.main {
-		stat, err := txn.Stat(b.rows)
-		if err != nil {
+		if b.view.rows, err = entries(txn, b.rows); err != nil {
 			return err
 		}
-		b.view.rows = stat.Entries
 	}
 	return e.catalog.putState(txn, b, s)
 }

@@ -125,11 +125,7 @@ func (v *View) Len() (uint64, error) {
 	if err := v.usable(); err != nil {
 		return 0, err
 	}
-	stat, err := v.txn.Stat(v.build.rows)
-	if err != nil {
-		return 0, err
-	}
-	return stat.Entries, nil
+	return entries(v.txn, v.build.rows)
 }
 
 // rowOf returns the row that an index entry stands for.
