@@ -13,8 +13,6 @@ import (
 	"github.com/gammazero/nexus/v3/router"
 	"github.com/gammazero/nexus/v3/router/auth"
 	"github.com/gammazero/nexus/v3/wamp"
-
-	"github.com/verbatim-es/verbatim/projection"
 )
 
 // flatbuffersVersion is the version of the library that writes the records.
@@ -30,7 +28,6 @@ type Bus struct {
 	limits   Limits
 	log      *slog.Logger
 	routes   map[string]route
-	views    map[string]projection.Info
 	secret   string // of the bus's own sessions
 	stats    stats
 	throttle throttle
@@ -74,8 +71,8 @@ func New(o Options) (*Bus, error) {
 	}
 	b := &Bus{
 		options: o, limits: o.Limits, log: o.Logger, secret: rand.Text(),
-		views: make(map[string]projection.Info), sessions: make(map[*session]struct{}),
-		handled: make(map[string]*handled), links: make(map[*link]struct{}),
+		sessions: make(map[*session]struct{}),
+		handled:  make(map[string]*handled), links: make(map[*link]struct{}),
 		closed: make(chan struct{}), liveDone: make(chan struct{}), fanout: newFanout(), crowded: make(map[*session]struct{}),
 	}
 	b.stats.calls, b.stats.logins = make(map[Call]uint64), make(map[string]uint64)
@@ -84,11 +81,6 @@ func New(o Options) (*Bus, error) {
 	}
 	if b.routes, err = routes(o.Handlers, o.Schemas); err != nil {
 		return nil, err
-	}
-	if o.Views != nil {
-		for _, info := range o.Views.Views() {
-			b.views[info.Name] = info
-		}
 	}
 	b.draining, b.drain = context.WithCancel(context.Background())
 	if err := b.start(); err != nil {

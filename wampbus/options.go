@@ -29,7 +29,8 @@ type CommandHandler interface {
 	Handle(ctx context.Context, id, command string, data []byte, opts ...aggregate.Option) (aggregate.Receipt, error)
 }
 
-// Views are the views that the bus serves; *[projection.Engine] is one.
+// Views are the views that the bus serves; *[projection.Engine] is one. Each call
+// asks for them anew: which version of a view serves may change meanwhile.
 type Views interface {
 	Views() []projection.Info
 	At(ctx context.Context, position uint64, fn func(*projection.Snapshot) error, views ...string) error

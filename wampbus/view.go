@@ -26,7 +26,7 @@ const (
 // view serves es.view.<view>.get, .list and .by_<index>.
 func (b *Bus) view(ctx context.Context, in *invocation) (answer, error) {
 	name, verb, _ := strings.Cut(in.name, ".")
-	info, ok := b.views[name]
+	info, ok := b.serving(name)
 	if !ok {
 		return answer{}, &event.UnknownError{Kind: "view", Name: name}
 	}
@@ -45,6 +45,20 @@ func (b *Bus) view(ctx context.Context, in *invocation) (answer, error) {
 		return answer{}, &event.UnknownError{Kind: "index", Name: name + "." + byIndex}
 	}
 	return answer{}, &event.UnknownError{Kind: "procedure", Name: "es.view." + in.name}
+}
+
+// serving describes the version of a view that is read now: another one may
+// have other indexes.
+func (b *Bus) serving(view string) (projection.Info, bool) {
+	if b.options.Views == nil {
+		return projection.Info{}, false
+	}
+	for _, info := range b.options.Views.Views() {
+		if info.Name == view {
+			return info, true
+		}
+	}
+	return projection.Info{}, false
 }
 
 // at runs fn with the view as of the position that the call asks for.
