@@ -67,7 +67,7 @@ func (b *Bus) command(ctx context.Context, in *invocation) (answer, error) {
 		return answer{}, err
 	}
 	if err := b.options.Schemas.Verify(to.command, fingerprint, data); err != nil {
-		return answer{}, commandDataError(to.command, err)
+		return answer{}, dataError("command", to.command, err)
 	}
 	if key, err = in.scopedKey(key); err != nil {
 		return answer{}, err

@@ -135,15 +135,16 @@ func unavailableFacts(message string, outcomeUnknown bool) wamp.Dict {
 	return wamp.Dict{"message": message, "outcome": outcome}
 }
 
-// commandDataError is what a refusal of a command's bytes means.
-func commandDataError(command string, err error) error {
+// dataError is what a refusal of the bytes of a type means. kind is what the
+// type is for the caller who named it, or its procedure: "command" or "type".
+func dataError(kind, typ string, err error) error {
 	var invalid *verify.Error
 	var unknown *schema.UnknownTypeError
 	switch {
 	case errors.As(err, &invalid):
-		return &event.InvalidDataError{Type: command, Path: invalid.Path, Offset: invalid.Offset, Message: invalid.Message}
+		return &event.InvalidDataError{Type: typ, Path: invalid.Path, Offset: invalid.Offset, Message: invalid.Message}
 	case errors.As(err, &unknown) && unknown.Fingerprint == 0:
-		return &event.UnknownError{Kind: "command", Name: command}
+		return &event.UnknownError{Kind: kind, Name: typ}
 	}
 	return err
 }

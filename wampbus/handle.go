@@ -9,9 +9,6 @@ import (
 
 	"github.com/gammazero/nexus/v3/wamp"
 
-	"github.com/verbatim-es/verbatim/event"
-	"github.com/verbatim-es/verbatim/schema"
-	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
 // Procedure is a procedure of a program's own, served beside those under es.
@@ -200,22 +197,10 @@ func (h *handled) request(in *invocation) (*Request, error) {
 	}
 	for i, typ := range h.Args {
 		if err := in.bus.options.Schemas.Verify(typ, 0, r.Args[i]); err != nil {
-			return nil, argumentDataError(typ, err)
+			return nil, dataError("type", typ, err)
 		}
 	}
 	return r, nil
-}
-
-func argumentDataError(typ string, err error) error {
-	var invalid *verify.Error
-	var unknown *schema.UnknownTypeError
-	if errors.As(err, &invalid) {
-		return &event.InvalidDataError{Type: typ, Path: invalid.Path, Offset: invalid.Offset, Message: invalid.Message}
-	}
-	if errors.As(err, &unknown) {
-		return &event.UnknownError{Kind: "type", Name: typ}
-	}
-	return err
 }
 
 // judged keeps what a caller may know of an error.
