@@ -43,22 +43,20 @@ type Bus struct {
 	// for such last.
 	crowded map[*session]struct{}
 
-	draining     context.Context // ends when the bus is closing: listeners stop
-	drain        context.CancelFunc
-	stopLive     context.CancelFunc
-	liveDone     chan struct{}
-	closeOnce    sync.Once
-	closed       chan struct{}
-	sessionsOver sync.WaitGroup
-	arriving     atomic.Int64 // connections before their handshake
+	sessions  group           // of all clients
+	draining  context.Context // ends when the bus is closing: listeners stop
+	drain     context.CancelFunc
+	stopLive  context.CancelFunc
+	liveDone  chan struct{}
+	closeOnce sync.Once
+	closed    chan struct{}
+	arriving  atomic.Int64 // connections before their handshake
 
 	registering sync.Mutex // held while procedures come and go
 
-	mu       sync.Mutex
-	links    map[*link]struct{}
-	sessions map[*session]struct{}
-	handled  map[string]*handled
-	closing  bool
+	mu      sync.Mutex
+	links   map[*link]struct{}
+	handled map[string]*handled
 }
 
 // New starts a bus: it answers calls and publishes what is committed from now
@@ -71,7 +69,7 @@ func New(o Options) (*Bus, error) {
 	}
 	b := &Bus{
 		options: o, limits: o.Limits, log: o.Logger, secret: rand.Text(),
-		sessions: make(map[*session]struct{}),
+		sessions: group{limit: o.Limits.Sessions},
 		handled:  make(map[string]*handled), links: make(map[*link]struct{}),
 		closed: make(chan struct{}), liveDone: make(chan struct{}), fanout: newFanout(), crowded: make(map[*session]struct{}),
 	}
@@ -169,11 +167,9 @@ func (b *Bus) Close() error {
 }
 
 func (b *Bus) shutdown() error {
-	b.mu.Lock()
-	b.closing = true // no new sessions
-	b.mu.Unlock()
+	b.sessions.shut()
 	b.drain()
-	for _, s := range b.clients() {
+	for _, s := range b.sessions.all() {
 		s.quiesce()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), b.limits.Shutdown)
@@ -181,10 +177,7 @@ func (b *Bus) shutdown() error {
 	err := b.callee.drain(ctx)
 	b.stopLive()
 	<-b.liveDone
-	for _, s := range b.clients() {
-		go s.retire()
-	}
-	b.sessionsOver.Wait()
+	b.sessions.close()
 	b.closeRouter()
 	return err
 }
@@ -195,38 +188,6 @@ func (b *Bus) closeRouter() {
 	b.router.Close()
 	b.callee.peer.Close()
 	b.callee.peer.pumping.Wait()
-}
-
-// add enters a session, unless the bus is closing or has enough of them.
-func (b *Bus) add(s *session) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closing {
-		return ErrClosed
-	}
-	if n := len(b.sessions); n >= b.limits.Sessions {
-		return tooLarge("sessions", b.limits.Sessions, n+1)
-	}
-	b.sessions[s] = struct{}{}
-	b.sessionsOver.Add(1)
-	return nil
-}
-
-func (b *Bus) remove(s *session) {
-	b.mu.Lock()
-	delete(b.sessions, s)
-	b.mu.Unlock()
-	b.sessionsOver.Done()
-}
-
-func (b *Bus) clients() []*session {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	clients := make([]*session, 0, len(b.sessions))
-	for s := range b.sessions {
-		clients = append(clients, s)
-	}
-	return clients
 }
 
 // owns reports whether the peer is the bus's own.

@@ -78,7 +78,7 @@ func (b *Bus) Handle(uri string, p Procedure) (end func() error, err error) {
 	b.registering.Lock()
 	defer b.registering.Unlock()
 	b.mu.Lock()
-	taken, closing := b.handled[uri] != nil, b.closing
+	taken, closing := b.handled[uri] != nil, b.draining.Err() != nil
 	if !taken && !closing {
 		b.handled[uri] = h
 	}

@@ -97,10 +97,10 @@ func TestDeliveryAllocs(t *testing.T) {
 						s.script <- bytes
 					}
 					client := newSession(b, s, codec.MessagePack, s, time.Now())
-					if err := b.add(client); err != nil {
+					if err := b.sessions.add(client); err != nil {
 						t.Fatal(err)
 					}
-					sinks.Go(func() { client.run(transportDetails("test", "", client)); b.remove(client) })
+					sinks.Go(func() { client.run(transportDetails("test", "", client)); b.sessions.remove(client) })
 					defer client.leave(wamp.CloseRealm, closeNormal, "")
 				}
 				until(2 * subscribers)

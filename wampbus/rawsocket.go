@@ -119,12 +119,12 @@ func (b *Bus) serveRaw(ctx context.Context, conn net.Conn, own *group) {
 		return
 	}
 	s := newSession(b, conn, format, raw, since)
-	if b.add(s) != nil {
+	if b.sessions.add(s) != nil {
 		refuseRaw(conn, rawErrConnections)
 		return
 	}
-	defer b.remove(s)
-	if !own.add(s) {
+	defer b.sessions.remove(s)
+	if own.add(s) != nil {
 		refuseRaw(conn, rawErrConnections)
 		return
 	}

@@ -91,7 +91,7 @@ func (b *Bus) Stats() Stats {
 	b.stats.mu.Lock()
 	s.Calls, s.LoginsFailed, s.QueueHigh = maps.Clone(b.stats.calls), maps.Clone(b.stats.logins), b.stats.high
 	b.stats.mu.Unlock()
-	for _, client := range b.clients() {
+	for _, client := range b.sessions.all() {
 		waiting, high := client.box.waiting()
 		s.Sessions++
 		s.SessionsBy[client.transport.name()]++

@@ -3,7 +3,9 @@ package wampbus
 import (
 	"errors"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 )
 
@@ -66,26 +68,31 @@ type misframed struct {
 
 func (e *misframed) Error() string { return e.message }
 
-// group is the sessions of one listener.
+// group is the sessions of one listener, or of the bus. They end together.
 type group struct {
+	limit    int // 0 means none
 	mu       sync.Mutex
 	sessions map[*session]struct{}
 	closed   bool
 	over     sync.WaitGroup
 }
 
-func (g *group) add(s *session) bool {
+// add enters a session, unless the group is closed or has enough of them.
+func (g *group) add(s *session) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
-		return false
+		return ErrClosed
+	}
+	if n := len(g.sessions); g.limit > 0 && n >= g.limit {
+		return tooLarge("sessions", g.limit, n+1)
 	}
 	if g.sessions == nil {
 		g.sessions = make(map[*session]struct{})
 	}
 	g.sessions[s] = struct{}{}
 	g.over.Add(1)
-	return true
+	return nil
 }
 
 func (g *group) remove(s *session) {
@@ -93,6 +100,12 @@ func (g *group) remove(s *session) {
 	delete(g.sessions, s)
 	g.mu.Unlock()
 	g.over.Done()
+}
+
+func (g *group) all() []*session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Collect(maps.Keys(g.sessions))
 }
 
 // shut lets no more sessions in: whoever waits for the others needs that.
@@ -104,12 +117,10 @@ func (g *group) shut() {
 
 // close ends the sessions and waits for them.
 func (g *group) close() {
-	g.mu.Lock()
-	g.closed = true
-	for s := range g.sessions {
+	g.shut()
+	for _, s := range g.all() {
 		go s.retire()
 	}
-	g.mu.Unlock()
 	g.over.Wait()
 }
 

@@ -118,19 +118,19 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		since = time.Now()
 	}
 	s := newSession(h.bus, conn.NetConn(), format, newWebSocket(conn, format, h.bus.limits.Message), since)
-	if err := h.bus.add(s); err != nil {
+	if err := h.bus.sessions.add(s); err != nil {
 		refuse(conn, err)
 		return
 	}
-	if !h.group.add(s) {
-		h.bus.remove(s)
-		refuse(conn, ErrClosed)
+	if err := h.group.add(s); err != nil {
+		h.bus.sessions.remove(s)
+		refuse(conn, err)
 		return
 	}
 	details := transportDetails(s.transport.name(), r.RemoteAddr, s)
 	details["protocol"] = conn.Subprotocol()
 	go func() { // the server's memory for the request is let go of
-		defer h.bus.remove(s)
+		defer h.bus.sessions.remove(s)
 		defer h.group.remove(s)
 		s.run(details)
 	}()
