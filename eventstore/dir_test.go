@@ -173,3 +173,58 @@ func TestStoreThatWasNeverFinishedIsFinished(t *testing.T) {
 		}
 	}
 }
+
+// TestBackupStaysAsItWasMade tries to change a backup: it would not be what its
+// sums are of any more, and no restore would take it.
+func TestBackupStaysAsItWasMade(t *testing.T) {
+	t.Parallel()
+	dir, base := t.TempDir(), t.TempDir()
+	filled(t, dir)
+	backup := filepath.Join(base, "backup")
+	if _, err := BackupDir(t.Context(), dir, backup, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func() error{
+		"rebuild the index":   func() error { return RebuildIndex(backup, Options{}) },
+		"abandon the journal": func() error { return AbandonJournal(backup) },
+		"open to write": func() error {
+			s, err := Open(backup, Options{})
+			if err == nil {
+				_ = s.Close()
+			}
+			return err
+		},
+	} {
+		if err := change(); !errors.Is(err, ErrNotStore) || !strings.Contains(err.Error(), "is a backup") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := Restore(t.Context(), backup, filepath.Join(base, "restored"), nil); err != nil {
+		t.Error(err)
+	}
+	if report, err := VerifyDir(t.Context(), backup, nil); err != nil || !report.OK() || len(report.Notes) > 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// TestNoStoreSaysSo looks at what is no store with the calls that need one.
+func TestNoStoreSaysSo(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	file, gone := filepath.Join(base, "file"), filepath.Join(base, "gone")
+	if err := errors.Join(os.WriteFile(file, []byte("x"), 0o600), os.MkdirAll(filepath.Join(gone, indexDir), 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{
+		base: "has no log", filepath.Join(base, "nowhere"): "has no log",
+		file: "is not a directory", gone: "the log in",
+	} {
+		_, described := Describe(dir)
+		_, opened := Open(dir, Options{ReadOnly: true})
+		for _, err := range []error{described, opened, RebuildIndex(dir, Options{}), AbandonJournal(dir)} {
+			if !errors.Is(err, ErrNotStore) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v, want %q", dir, err, want)
+			}
+		}
+	}
+}

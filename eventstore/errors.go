@@ -3,6 +3,8 @@ package eventstore
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
@@ -36,6 +38,20 @@ func openError(dir string, err error) error {
 	default:
 		return fmt.Errorf("open event store %q: %w", dir, err)
 	}
+}
+
+// checkNoBackup refuses a backup to whoever would change it.
+func checkNoBackup(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
+		return fmt.Errorf("%w: %q is a backup: restore it into a new directory, or open it for reading only", ErrNotStore, dir)
+	}
+	return nil
+}
+
+// errLogGone is for a directory that has a part of a store, and no log.
+func errLogGone(dir, part string) error {
+	return fmt.Errorf("%w: the log in %q is gone, but what belongs to it is in %q: restore the log from a backup, or give a new directory",
+		ErrNotStore, filepath.Join(dir, logDir), part)
 }
 
 // ErrReadOnly is the kind of the error for what a store can't do that was opened

@@ -131,7 +131,7 @@ func (s *Store) closeJournal() error {
 // the last moments before the crash are gone then; the last resort. It fails
 // while the journal is all there.
 func AbandonJournal(dir string) (err error) {
-	if err := checkExists(dir); err != nil {
+	if err := checkWritable(dir); err != nil {
 		return err
 	}
 	lock, err := lmdbenv.LockDir(dir)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -81,12 +82,28 @@ func (s *Store) unlock() error {
 func checkExists(dir string) error {
 	info, err := os.Stat(filepath.Join(dir, logDir, lmdbenv.DataFile))
 	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%w: %q is not a directory with a log in it: give the directory of a store", ErrNotStore, dir)
 	case errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0:
+		for _, name := range []string{journalDir, indexDir} {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				return errLogGone(dir, name)
+			}
+		}
 		return fmt.Errorf("%w: %q has no log: give the directory of a store", ErrNotStore, dir)
 	case err != nil:
 		return fmt.Errorf("open event store: %w", err)
 	}
 	return nil
+}
+
+// checkWritable refuses a directory without a store, and a backup: it would not
+// be what its sums are of any more.
+func checkWritable(dir string) error {
+	if err := checkExists(dir); err != nil {
+		return err
+	}
+	return checkNoBackup(dir)
 }
 
 func indexUnusable(dir string, err error) error {

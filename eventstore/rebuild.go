@@ -17,7 +17,7 @@ func RebuildIndex(dir string, o Options) error {
 	if o.ReadOnly {
 		return errReadOnly()
 	}
-	if err := checkExists(dir); err != nil {
+	if err := checkWritable(dir); err != nil {
 		return err
 	}
 	if err := removeIndex(dir); err != nil {

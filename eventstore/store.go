@@ -234,8 +234,8 @@ func syncNames(dir string) error {
 // checkDir refuses what is neither a store nor could become one, and creates
 // nothing.
 func checkDir(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err == nil {
-		return fmt.Errorf("%w: %q is a backup: restore it into a new directory, or open it for reading only", ErrNotStore, dir)
+	if err := checkNoBackup(dir); err != nil {
+		return err
 	}
 	logs := filepath.Join(dir, logDir)
 	if info, err := os.Stat(filepath.Join(logs, lmdbenv.DataFile)); err != nil || info.Size() == 0 {
@@ -271,8 +271,7 @@ func checkNew(dir string) error {
 				continue // LMDB's data, without any, and its lock
 			}
 		case journalDir, indexDir, viewsDir:
-			return fmt.Errorf("%w: the log in %q is gone, but what belongs to it is in %q: restore the log from a backup, or give a new directory",
-				ErrNotStore, filepath.Join(dir, logDir), entry.Name())
+			return errLogGone(dir, entry.Name())
 		}
 		return fmt.Errorf("%w: directory %q is not empty and has no log in it: give a new or an empty one", ErrNotStore, dir)
 	}
