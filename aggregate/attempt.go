@@ -153,6 +153,7 @@ func (a *attempt[S]) append() (Receipt, error) {
 		Conditions: a.conditions,
 		Key:        a.key,
 		Store:      a.store,
+		TrustData:  a.handler.opts.TrustEvents,
 	})
 	if err != nil {
 		return Receipt{}, err

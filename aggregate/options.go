@@ -46,6 +46,10 @@ type Options struct {
 	// have ended before commands are refused with [event.ErrUnavailable]; 0 means
 	// 256.
 	MaxAbandoned int
+	// TrustEvents has a local log take what is decided without verifying it, see
+	// [event.Append].TrustData: deciders build events with the generated
+	// constructors. One behind the bus verifies all the same.
+	TrustEvents bool
 }
 
 func (o Options) withDefaults() Options {

@@ -60,6 +60,16 @@ type Append struct {
 	// was restored: it answers [*StoreChangedError], before it looks at key and
 	// conditions.
 	Store ID
+	// TrustData has a log of this process take the data of all events as it is,
+	// without verifying it: for producers that build it with the generated
+	// constructors, or have verified it, and for nobody who forwards what others
+	// sent. What is wrong with it stays in the log, and whoever reads it, here or
+	// at a client, may panic, hang, or read what is not the event's.
+	//
+	// Type, schema, names, sizes and derived tags are checked all the same; tags
+	// are read without leaving the data's memory. The mark never travels: a log
+	// behind the bus verifies, whoever appends.
+	TrustData bool
 }
 
 // Receipt says where an append's events are.

@@ -255,3 +255,15 @@ func (s *Set) AppendTags(dst []string, typ string, fingerprint uint64, data []by
 	}
 	return dst
 }
+
+// AppendTagsUnverified is [Set.AppendTags] for data that nobody has verified. No
+// byte outside of data is read, whatever it says. Its error is a
+// [*UnknownTypeError], or a [*verify.Error] where the tags can't be read or are
+// not legal; that there is none says nothing about the rest of data.
+func (s *Set) AppendTagsUnverified(dst []string, typ string, fingerprint uint64, data []byte) ([]string, error) {
+	_, table := s.find(typ, fingerprint)
+	if table == nil {
+		return dst, &UnknownTypeError{Type: typ, Fingerprint: fingerprint}
+	}
+	return appendTagsUnverified(dst, table, data)
+}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	flatbuffers "github.com/google/flatbuffers/go"
 
@@ -75,6 +76,34 @@ func appendTags(dst []string, t *Table, data []byte) []string {
 		}
 	}
 	return dst
+}
+
+// appendTagsUnverified is checkTags and appendTags for bytes that may be
+// anything. FlatBuffers' accessors slice the bytes that they are given and
+// nothing else, so what leads astray is a panic of Go's bounds checks, once the
+// bytes have no capacity behind them that would count as theirs. They never
+// follow more than two references, and checkTags bounds how many strings.
+func appendTagsUnverified(dst []string, t *Table, data []byte) (tags []string, err error) {
+	if len(t.tagged) == 0 {
+		return dst, nil
+	}
+	before := len(dst)
+	defer func() {
+		if reason := recover(); reason != nil {
+			tags, err = dst[:before], &verify.Error{Message: fmt.Sprintf("the fields that give tags can't be read: %v", reason)}
+		}
+	}()
+	data = slices.Clip(data)
+	if err := checkTags(t, data); err != nil {
+		return dst, err
+	}
+	tags = appendTags(dst, t, data)
+	for _, tag := range tags[before:] {
+		if !utf8.ValidString(tag) {
+			return dst, &verify.Error{Message: fmt.Sprintf("gives the tag %q, which is not valid UTF-8", tag)}
+		}
+	}
+	return tags, nil
 }
 
 func appendTag(dst []string, key, value string) []string {
