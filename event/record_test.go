@@ -155,6 +155,22 @@ func TestEveryChangedByteIsFound(t *testing.T) {
 	}
 }
 
+// What is sealed as a record must also say that it is one.
+func TestRecordNeedsItsIdentifier(t *testing.T) {
+	t.Parallel()
+	record := sealed(t, full(), 0)
+	e, err := event.Decode(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, position, version := e.ID(), e.Position(), e.Version()
+	copy(record[8:], "BFBS")
+	event.Seal(record, id, position, version)
+	if _, err := event.Decode(record); !errors.As(err, new(*event.CorruptError)) || !strings.Contains(err.Error(), "ESEV") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // A checksum can be computed by an attacker: structure is verified as well.
 func FuzzDecode(f *testing.F) {
 	f.Add(sealed(f, full(), 0))

@@ -30,7 +30,7 @@ func (b *Binary) Compile(name string) (*Plan, error) {
 	for {
 		next, ok := c.next()
 		if !ok {
-			return &Plan{root: root, share: share}, nil
+			return &Plan{root: root, share: share, stated: c.identifier()}, nil
 		}
 		if err := c.fill(next); err != nil {
 			return nil, fmt.Errorf("table %q: %w", b.objects[next].Name(), err)
@@ -52,6 +52,10 @@ func (b *Binary) CompileAll() (plans map[string]*Plan, refused map[string]error)
 	for {
 		next, ok := c.next()
 		if !ok {
+			stated := c.identifier()
+			for _, plan := range plans {
+				plan.stated = stated
+			}
 			return plans, refused
 		}
 		if err := c.fill(next); err != nil {

@@ -22,15 +22,22 @@
 // Values are not judged: enums may hold numbers their schema does not name, and
 // bools any byte.
 //
-// File identifiers are not judged either, but for that of a .bfbs in [Open]. An
-// identifier belongs to a file, and a schema has one, for its root_type; what
-// this framework stores are events, commands, states and rows, of any table, and
-// the record around them says of which. So the generated constructors finish
-// buffers without one, also of the table that happens to be the root_type, while
-// flatc's JSON import and package dynamic write it there. Both are stored under
-// one fingerprint, whether one is there cannot be told from the bytes (what
-// follows the root reference may be a vtable), and no accessor looks at it. To
-// demand it would refuse what was stored and is right, and protect nobody.
+// # Identifiers
+//
+// A file_identifier belongs to a file, and a schema has one, for its root_type.
+// It is demanded where bytes are such a file: of a .bfbs, in [Open], and of a
+// record, in package event. [Plan.WithIdentifier] does so for any schema that
+// states one, in nested buffers of the root_type, too, for programs that know
+// that theirs are finished with it.
+//
+// The other methods do not ask, since what this framework stores are events,
+// commands, states and rows, of any table, and the record around them says of
+// which. The generated constructors finish buffers without one, also of the table
+// that happens to be the root_type, while flatc's JSON import and package dynamic
+// write it there, though not into nested buffers. Both are stored under one
+// fingerprint, whether one is there cannot be told from the bytes (what follows
+// the root reference may be a vtable), and no accessor looks at it. To demand it
+// of stored data would refuse what is right, and protect nobody.
 //
 // # Evolution
 //

@@ -33,6 +33,9 @@ const (
 type Plan struct {
 	root  *table
 	share int64
+	// stated is the identifier of the schema's root_type, where root can hold
+	// one, and demanded the same in a plan [Plan.WithIdentifier].
+	stated, demanded *identifier
 }
 
 // table is one table of a schema, flattened: its fields by id, and apart from
@@ -128,6 +131,7 @@ func (p *Plan) run(data []byte, root uint64, exact bool) error {
 	w.buf = data[:len(data):len(data)]
 	w.left = fixedBudget + p.share*int64(len(data))
 	w.exact = exact
+	w.demanded = p.demanded
 	if err := w.root(p.root, root, 1); err != nil {
 		return err
 	}
@@ -141,6 +145,8 @@ type walk struct {
 	base  int    // of buf in what the caller gave, for nested buffers
 	left  int64  // of the work budget
 	exact bool
+
+	demanded *identifier // nil when none is
 }
 
 // fail is kept out of line: inlined, it doubles the functions that matter.
@@ -162,6 +168,11 @@ func (w *walk) size() uint64 { return uint64(len(w.buf)) }
 func (w *walk) root(t *table, at uint64, depth int) *Error {
 	if size := w.size(); size < at+referenceSize {
 		return w.fail(0, "%d bytes are too few for a buffer", size)
+	}
+	if id := w.demanded; id != nil && id.table == t {
+		if err := w.identified(id, at+referenceSize); err != nil {
+			return err
+		}
 	}
 	pos := follow(w.buf, at)
 	if pos == astray {
