@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func (c *appendCommand) Run(to *console) (err error) {
 		return fmt.Errorf("append: %w", err)
 	}
 	defer func() { err = errors.Join(err, place.log.Close()) }()
-	fingerprint, err := place.currentOf(c.Type)
+	fingerprint, err := place.eventOf(c.Stream, c.Type)
 	if err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
@@ -113,8 +114,13 @@ func (c *appendCommand) text(stdin io.Reader) ([]byte, error) {
 		from = stdin
 	}
 	text, err := io.ReadAll(io.LimitReader(from, maxJSON+1))
-	if err == nil && len(text) > maxJSON {
-		err = &event.TooLargeError{Bound: "bytes of JSON", Limit: maxJSON, Actual: uint64(len(text))}
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > maxJSON:
+		return nil, &event.TooLargeError{Bound: "bytes of JSON", Limit: maxJSON, Actual: uint64(len(text))}
+	case len(bytes.TrimSpace(text)) == 0:
+		return nil, fmt.Errorf("%s: there are no fields: give them as a JSON object behind the type or on stdin, {} for none", c.Type)
 	}
-	return text, err
+	return text, nil
 }

@@ -59,7 +59,7 @@ func (c *restoreCommand) Run(to *console) error {
 
 type rebuildCommand struct {
 	Dir  string `arg:"" name:"dir" help:"The store's directory. No process may have it open to write."`
-	What string `arg:"" name:"what" enum:"index" help:"What to make again from the log: index."`
+	What string `arg:"" optional:"" default:"index" name:"what" enum:"index" help:"What to make again from the log: index, the only thing so far."`
 }
 
 func (c *rebuildCommand) Run(to *console) error {

@@ -38,8 +38,10 @@ func TestStat(t *testing.T) {
 	if status, stdout, stderr := es(t, "stat", dir); status != 0 || !strings.Contains(stdout, "none that can be used") {
 		t.Errorf("without an index: status %d\n%s%s", status, stdout, stderr)
 	}
-	if status, stdout, stderr := es(t, "rebuild", dir, "index"); status != 0 || !strings.Contains(stdout, "the index has position 10") {
-		t.Errorf("rebuild: status %d\n%s%s", status, stdout, stderr)
+	for _, args := range [][]string{{"rebuild", dir, "index"}, {"rebuild", dir}} {
+		if status, stdout, stderr := es(t, args...); status != 0 || !strings.Contains(stdout, "the index has position 10") {
+			t.Errorf("%q: status %d\n%s%s", args, status, stdout, stderr)
+		}
 	}
 	if status, _, stderr := es(t, "rebuild", dir, "log"); status != 2 || !strings.Contains(stderr, "index") {
 		t.Errorf("rebuild the log: status %d\n%s", status, stderr)
@@ -102,6 +104,9 @@ func TestDumpPagesAndLoad(t *testing.T) {
 	}
 	if status, _, stderr := es(t, "load", to, file); status != 1 || !strings.Contains(stderr, "is not empty") {
 		t.Errorf("load again: status %d\n%s", status, stderr)
+	}
+	if status, _, stderr := es(t, "load", file, filepath.Join(to, "else")); status != 1 || !strings.Contains(stderr, "the new directory comes first: es load "+filepath.Join(to, "else")+" "+file) {
+		t.Errorf("load with the arguments swapped: status %d\n%s", status, stderr)
 	}
 	if status, again, _ := es(t, "dump", "--pages", to); status != 0 || len(again) != len(dump) || again[64:] != dump[64:] {
 		t.Errorf("another dump differs: status %d, %d bytes of %d", status, len(again), len(dump))

@@ -28,6 +28,14 @@ one begins anew. DIR gets its name when everything is loaded and durable.
   es dump --pages old | es load new`
 }
 
+// swapped says so when the dump was given where the directory belongs.
+func (c *loadCommand) swapped() string {
+	if info, err := os.Stat(c.Dir); err == nil && info.Mode().IsRegular() {
+		return fmt.Sprintf(": %q is a file, and the new directory comes first: es load %s %s", c.Dir, c.File, c.Dir)
+	}
+	return ""
+}
+
 func (c *loadCommand) Run(to *console) error {
 	if c.MaxSchemas < 0 || c.MaxSchemaBytes < 0 {
 		return errors.New("load: --max-schemas and --max-schema-bytes must not be negative")
@@ -36,7 +44,7 @@ func (c *loadCommand) Run(to *console) error {
 	if c.File != "" {
 		file, err := os.Open(c.File)
 		if err != nil {
-			return err
+			return fmt.Errorf("load: %w%s", err, c.swapped())
 		}
 		defer file.Close()
 		from = file

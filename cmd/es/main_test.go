@@ -37,6 +37,8 @@ func TestErrorsNameWhatIsWrong(t *testing.T) {
 		"nowhere.fbs":       {1, []string{"generate", "-q", "nowhere.fbs"}},
 		"not a .fbs file":   {1, []string{"generate", "-q", "main.go"}},
 		"--out":             {2, []string{"generate", "x.fbs", "--out"}},
+		"(es dump --help":   {2, []string{"dump"}},
+		"(es views switch":  {2, []string{"views", "switch", "dir"}},
 		"no-such-directory": {1, []string{"generate", "--module", "no-such-directory", "x.fbs"}},
 	} {
 		status, stdout, stderr := es(t, c.args...)

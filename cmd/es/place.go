@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -18,11 +16,12 @@ import (
 
 // placeFlags say where events are: in a directory, or behind a bus.
 type placeFlags struct {
-	Place string `arg:"" name:"store" help:"A store's directory, or the URL of a bus: ws://, wss://, rs://, rss:// or unix://."`
+	Place string `arg:"" name:"store" help:"A store's directory, or the URL of a bus: ws://, wss://, rs:// or tcp://, rss:// or tcps://, or unix://."`
 
 	Realm  string `default:"verbatim" placeholder:"NAME" help:"The realm of the bus; ${default} when not given."`
 	User   string `placeholder:"NAME" help:"Who to be at the bus; anonymous when not given."`
 	Secret string `env:"ES_SECRET" placeholder:"TEXT" help:"The user's ticket or password. Better in the environment, as ES_SECRET: others see command lines."`
+	Method string `default:"ticket" enum:"ticket,wampcra" placeholder:"NAME" help:"How the user logs in: ticket, which shows the secret to the bus, or wampcra, which does not; ${default} when not given."`
 }
 
 // place is an open store or a session with a bus.
@@ -52,8 +51,8 @@ func (f *placeFlags) open(ctx context.Context, o eventstore.Options) (*place, er
 		return f.dial(ctx)
 	}
 	// Opening would make a store where there is none.
-	if _, err := os.Stat(filepath.Join(f.Place, "log", "data.mdb")); err != nil {
-		return nil, fmt.Errorf("%q is not an event store: %w", f.Place, err)
+	if _, err := eventstore.Describe(f.Place); errors.Is(err, eventstore.ErrNotStore) {
+		return nil, fmt.Errorf("%w, or the URL of a bus, like ws://localhost:8080", err)
 	}
 	store, err := eventstore.Open(f.Place, o)
 	if errors.Is(err, eventstore.ErrInUse) {
@@ -66,9 +65,19 @@ func (f *placeFlags) open(ctx context.Context, o eventstore.Options) (*place, er
 }
 
 func (f *placeFlags) dial(ctx context.Context) (*place, error) {
+	switch {
+	case f.User != "" && f.Secret == "":
+		return nil, fmt.Errorf("--user: %q needs a secret, as ES_SECRET in the environment or with --secret", f.User)
+	case f.User == "" && f.Secret != "":
+		return nil, errors.New("--user: whose secret is in ES_SECRET or --secret?")
+	}
 	o := client.Options{Realm: f.Realm, AuthID: f.User}
-	if f.Secret != "" {
-		o.Credentials = []client.Credential{client.Ticket(f.Secret), client.CRA(f.Secret)}
+	if f.User != "" {
+		prove := client.Ticket
+		if f.Method == "wampcra" {
+			prove = client.CRA
+		}
+		o.Credentials = []client.Credential{prove(f.Secret)}
 	}
 	bus, err := client.Dial(ctx, f.Place, o)
 	if err != nil {
@@ -111,9 +120,39 @@ func (p *place) currentOf(typ string) (uint64, error) {
 		_, fingerprint, ok = p.schemas.Lookup(typ)
 	}
 	if !ok {
-		return 0, fmt.Errorf("no schema declares %q: register one that does, es schema register", typ)
+		return 0, fmt.Errorf("no schema declares %q: %s", typ, p.insteadOf(typ))
 	}
 	return fingerprint, p.unreadable[fingerprint]
+}
+
+// insteadOf says what to do about a type that there is not: most often its
+// namespace is missing, or a capital.
+func (p *place) insteadOf(typ string) string {
+	own := func(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+	for _, s := range p.schemas.Schemas() {
+		for _, t := range s.Tables {
+			if t.Role == schema.RoleEvent && strings.EqualFold(own(t.Name), own(typ)) {
+				return fmt.Sprintf("did you mean %q?", t.Name)
+			}
+		}
+	}
+	return "register one that does, es schema register"
+}
+
+// eventOf returns what [place.currentOf] does for a type that is to be appended.
+func (p *place) eventOf(stream, typ string) (uint64, error) {
+	fingerprint, err := p.currentOf(typ)
+	if err != nil {
+		if _, swapped := p.currentOf(stream); swapped == nil {
+			return 0, fmt.Errorf("%q is a type: the stream comes before it, es append STORE STREAM TYPE", stream)
+		}
+		return 0, err
+	}
+	s, _ := p.schemas.ByFingerprint(fingerprint)
+	if t, ok := s.Table(typ); ok && t.Role != schema.RoleEvent {
+		return 0, fmt.Errorf("%q is no event, and only events are appended: its schema says %q", typ, t.Role)
+	}
+	return fingerprint, nil
 }
 
 // learn makes the schema of that fingerprint known. A store's are. What the bus

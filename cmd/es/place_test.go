@@ -20,6 +20,7 @@ import (
 	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/schema/dynamic"
 	"github.com/verbatim-es/verbatim/wampbus"
+	"github.com/verbatim-es/verbatim/wampbus/users"
 )
 
 // patience bounds every wait; only what hangs meets it.
@@ -38,9 +39,13 @@ func bus(t *testing.T, schemas ...schema.Sources) (url string, log *memstore.Sto
 // serve serves a log as if these were its schemas.
 func serve(t *testing.T, log *memstore.Store, schemas *schema.Set) (url string) {
 	t.Helper()
-	bus, err := wampbus.New(wampbus.Options{
-		Log: log, Schemas: schemas, Anonymous: wampbus.Reader | wampbus.Writer | wampbus.Admin, Logger: slog.New(slog.DiscardHandler),
-	})
+	return serveWith(t, wampbus.Options{Log: log, Schemas: schemas, Anonymous: wampbus.Reader | wampbus.Writer | wampbus.Admin})
+}
+
+func serveWith(t *testing.T, o wampbus.Options) (url string) {
+	t.Helper()
+	o.Logger = slog.New(slog.DiscardHandler)
+	bus, err := wampbus.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,6 +210,8 @@ func TestTailABus(t *testing.T) {
 		{[]string{"--after", "0", "--type", "bank.account.Credited", "--limit", "2"}, "[2 4]"},
 		{[]string{"--after", "0", "--type", "bank.", "--tag", "owner:bob", "--limit", "1"}, "[3]"},
 		{[]string{"--after", "0", "--tag", "owner:bob", "--limit", "1"}, "[3]"},
+		{[]string{"--after", "0", "--stream", "account-2", "--type", account.CreditedType, "--limit", "1"}, "[4]"},
+		{[]string{"--after", "0", "--category", "account", "--tag", "owner:bob", "--limit", "1"}, "[3]"},
 		{[]string{"--after", "0", "--where", "amount > 1000", "--limit", "1"}, "[2]"},
 		{[]string{"--after", "0", "--where", "amount < 1000 or memo == 'x'", "--limit", "1"}, "[4]"},
 	} {
@@ -398,7 +405,9 @@ func TestAppend(t *testing.T) {
 			{[]string{"account-9", account.OpenedType, `nonsense`}, 1, account.OpenedType},
 			{[]string{"account-9", account.OpenedType}, 1, account.OpenedType}, // stdin is empty
 			{[]string{"account-9", "bank.account.Nothing", `{}`}, 1, "es schema register"},
-			{[]string{"account-9", "bank.account.Open", `{"owner":"eve"}`}, 1, "bank.account.Open"},
+			{[]string{"account-9", "bank.account.Open", `{"owner":"eve"}`}, 1, `its schema says "command"`},
+			{[]string{"account-9", "opened", `{"owner":"eve"}`}, 1, `did you mean "bank.account.Opened"`},
+			{[]string{account.OpenedType, "account-9", `{"owner":"eve"}`}, 1, "the stream comes before it"},
 		} {
 			status, stdout, stderr := es(t, append([]string{"append", place}, c.args...)...)
 			if status != c.status || !strings.Contains(stdout+stderr, c.says) {
@@ -474,12 +483,57 @@ func TestSchemaRegister(t *testing.T) {
 	}
 }
 
+// TestLogin is who one is at a bus that knows users.
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "users")
+	var lines []byte
+	for _, of := range [][3]string{{"rita", "reader", users.Ticket}, {"will", "writer", users.CRA}} {
+		c, err := users.New(of[0], of[1], of[2], "secret of "+of[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, c.String()+"\n"...)
+	}
+	if err := os.WriteFile(file, lines, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	known, err := users.Open(file, func(err error) { t.Error(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := memstore.New(account.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := serveWith(t, wampbus.Options{Log: log, Schemas: log.Schemas(), Users: known})
+	for _, c := range []struct {
+		who    []string
+		status int
+		says   string
+	}{
+		{nil, 1, "authenticate"},
+		{[]string{"--user", "rita", "--secret", "secret of rita"}, 1, "not_authorized"},
+		{[]string{"--user", "will", "--secret", "secret of will"}, 1, "authentication_failed"},
+		{[]string{"--user", "will", "--secret", "secret of will", "--method", "wampcra"}, 0, "position 1"},
+	} {
+		args := append([]string{"append", url, "account-1", account.OpenedType, `{"owner":"ada"}`}, c.who...)
+		if status, stdout, stderr := es(t, args...); status != c.status || !strings.Contains(stdout+stderr, c.says) {
+			t.Errorf("%q: status %d, %s%s", c.who, status, stdout, stderr)
+		}
+	}
+}
+
 func TestPlaceErrors(t *testing.T) {
 	t.Parallel()
 	dir, store, _ := bankStore(t)
 	defer store.Close()
 	for want, args := range map[string][]string{
-		"is not an event store":   {"tail", t.TempDir()},
+		"has no log: give the":    {"tail", t.TempDir()},
+		"or the URL of a bus":     {"append", "localhost:8080", "account-1", account.OpenedType, `{"owner":"x"}`},
+		"a secret, as ES_SECRET":  {"tail", "ws://127.0.0.1:1/", "--user", "ann"},
+		"whose secret":            {"tail", "ws://127.0.0.1:1/", "--secret", "s"},
+		`form "key:value"`:        {"tail", dir, "--stream", "account-1", "--tag", "x"},
 		"give the URL of its bus": {"append", dir, "account-1", account.OpenedType, `{"owner":"x"}`},
 		"connect to ws://":        {"tail", "ws://127.0.0.1:1/"},
 		"ftp":                     {"tail", "ftp://127.0.0.1/"},

@@ -62,9 +62,9 @@ func (c *tailCommand) Run(to *console) (err error) {
 	} else if err != nil {
 		return err
 	}
-	selection, err := c.selection(to.ctx, place)
+	selection, narrow, err := c.selection(to.ctx, place)
 	if err == nil {
-		err = c.follow(to, place, selection, tables, where)
+		err = c.follow(to, place, selection, narrow, tables, where)
 	}
 	if errors.Is(err, context.Canceled) && to.ctx.Err() != nil {
 		return nil // this is how it ends
@@ -75,24 +75,33 @@ func (c *tailCommand) Run(to *console) (err error) {
 	return nil
 }
 
-// selection is what the flags say.
-func (c *tailCommand) selection(ctx context.Context, p *place) (event.Selection, error) {
-	s := event.Selection{Stream: c.Stream, Category: c.Category}
-	if len(c.Type) > 0 && len(c.Tag) > 0 {
-		s.Query = event.Query{{Types: c.Type, Tags: c.Tag}}
-	} else {
+// selection is what the flags say. A log selects by streams or by a query: given
+// both, narrow is the query, which the events of the streams are held against.
+func (c *tailCommand) selection(ctx context.Context, p *place) (s event.Selection, narrow event.Query, err error) {
+	s = event.Selection{Stream: c.Stream, Category: c.Category}
+	query := event.Query{{Types: c.Type, Tags: c.Tag}}
+	switch both := len(c.Type) > 0 && len(c.Tag) > 0; {
+	case !s.Unfiltered() && len(c.Type)+len(c.Tag) > 0:
+		narrow = query
+		err = (&event.Selection{Query: query}).Validate()
+	case both:
+		s.Query = query
+	default:
 		s.Types, s.Tags = c.Type, c.Tag
+	}
+	if err != nil {
+		return s, nil, err
 	}
 	if c.After != nil {
 		s.After = *c.After
-		return s, nil
+		return s, narrow, nil
 	}
 	head, err := p.log.Head(ctx)
 	s.After = head.Position
-	return s, err
+	return s, narrow, err
 }
 
-func (c *tailCommand) follow(to *console, p *place, s event.Selection, tables *dynamic.Set, where *dataFilter) (err error) {
+func (c *tailCommand) follow(to *console, p *place, s event.Selection, narrow event.Query, tables *dynamic.Set, where *dataFilter) (err error) {
 	out := bufio.NewWriter(to.stdout)
 	defer func() { err = errors.Join(err, out.Flush()) }()
 	show := tables.AppendRecordTree
@@ -105,6 +114,9 @@ func (c *tailCommand) follow(to *console, p *place, s event.Selection, tables *d
 	for e, err := range p.log.Subscribe(to.ctx, s, event.SubscribeOptions{CaughtUp: caughtUp}) {
 		if err != nil {
 			return err
+		}
+		if len(narrow) > 0 && !narrow.Matches(e) {
+			continue
 		}
 		if err := p.learn(to.ctx, e.Schema()); to.ctx.Err() != nil {
 			return to.ctx.Err()

@@ -25,20 +25,26 @@ cryptosign the public key in hexadecimal digits. The line goes to stdout:
 }
 
 func (c *userCommand) Run(at *console) error {
-	for _, role := range strings.Split(c.Roles, ",") {
-		switch role {
+	roles := strings.Split(c.Roles, ",")
+	for i, role := range roles {
+		roles[i] = strings.TrimSpace(role)
+		switch roles[i] {
 		case "reader", "writer", "commander", "admin":
 		default:
-			return fmt.Errorf("--roles: %q is none: use reader, writer, commander or admin", role)
+			return fmt.Errorf("user: --roles: %q is none: use reader, writer, commander or admin", role)
 		}
 	}
+	c.Roles = strings.Join(roles, ",")
 	secret, err := bufio.NewReader(io.LimitReader(at.stdin, 4096)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the secret: %w", err)
+		return fmt.Errorf("user: read the secret: %w", err)
+	}
+	if strings.TrimRight(secret, "\r\n") == "" {
+		return errors.New("user: there is no secret: give it as the first line of stdin")
 	}
 	credential, err := users.New(c.AuthID, c.Roles, c.Method, strings.TrimRight(secret, "\r\n"))
 	if err != nil {
-		return err
+		return fmt.Errorf("user: %w", err)
 	}
 	_, err = fmt.Fprintln(at.stdout, credential)
 	return err

@@ -21,6 +21,9 @@ func TestUser(t *testing.T) {
 	if status != 0 || stderr != "" || err != nil || c.AuthID != "ann" || c.Roles != "reader,commander" || !c.TicketIs("secret") {
 		t.Errorf("status %d, %q, %q, %v", status, stdout, stderr, err)
 	}
+	if status, stdout, stderr := user("secret", "ann", "--roles", "reader, writer"); status != 0 || !strings.HasPrefix(stdout, "ann\treader,writer\t") {
+		t.Errorf("roles behind blanks: status %d, %q, %q", status, stdout, stderr)
+	}
 	for _, method := range []string{"wampcra", "cryptosign"} {
 		status, stdout, _ := user(strings.Repeat("ab", 32), "bob", "--roles", "admin", "--method", method)
 		if c, err := users.Parse(strings.TrimSpace(stdout)); status != 0 || err != nil || c.Method != method {

@@ -154,8 +154,10 @@ func (t *tail) summary() string {
 
 func printReport(to io.Writer, r *eventstore.Report) error {
 	out := bufio.NewWriter(to)
-	fmt.Fprintf(out, "store %s: position %d, index %d: %d events of %d appends in %d streams, %d bytes\n",
-		r.Store, r.Head, r.IndexPosition, r.Events, r.Appends, r.Streams, r.Bytes)
+	if !r.Store.IsZero() { // the log could be opened
+		fmt.Fprintf(out, "store %s: position %d, index %d: %d events of %d appends in %d streams, %d bytes\n",
+			r.Store, r.Head, r.IndexPosition, r.Events, r.Appends, r.Streams, r.Bytes)
+	}
 	for _, note := range r.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
 	}

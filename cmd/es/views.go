@@ -4,15 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
+	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/projection"
 )
 
 type viewsCommand struct {
-	List    viewsListCommand    `cmd:"" help:"List the views: versions, positions, what is parked or skipped."`
+	List    viewsListCommand    `cmd:"" default:"withargs" help:"List the views: versions, positions, what is parked or skipped. es views DIR does so, too."`
 	Compare viewsCompareCommand `cmd:"" help:"Show the rows on which two versions differ."`
 	Switch  viewsSwitchCommand  `cmd:"" help:"Let a view be read from another version of it."`
 	Drop    viewsDropCommand    `cmd:"" help:"Remove a version that is not read."`
@@ -37,6 +41,9 @@ type viewsDir struct {
 
 func (d *viewsDir) open(use func(*projection.Directory) error) (err error) {
 	views, err := projection.OpenDirectory(d.Dir)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return fmt.Errorf("there are no views in %q: give the directory that the program keeps them in%s", d.Dir, d.below())
+	}
 	if err != nil {
 		return err
 	}
@@ -44,9 +51,23 @@ func (d *viewsDir) open(use func(*projection.Directory) error) (err error) {
 	return use(views)
 }
 
+// below names a directory of views in the one that was given, which is then most
+// likely the store's.
+func (d *viewsDir) below() string {
+	entries, _ := os.ReadDir(d.Dir) // not to be read is to have none
+	for _, entry := range entries {
+		dir := filepath.Join(d.Dir, entry.Name())
+		if views, err := projection.OpenDirectory(dir); err == nil {
+			_ = views.Close() // it was only looked at
+			return fmt.Sprintf(", such as %q", dir)
+		}
+	}
+	return ""
+}
+
 // viewsRequest is what the commands that change something have in common.
 type viewsRequest struct {
-	Wait time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait for an answer."`
+	Wait time.Duration `default:"10s" placeholder:"TIME" help:"How long to wait for an answer; ${default} when not given."`
 }
 
 func (r *viewsRequest) ask(to *console, d *viewsDir, what projection.Ask) error {
@@ -105,7 +126,7 @@ type viewsCompareCommand struct {
 	View  string `arg:"" name:"view" help:"The view's name."`
 	A     string `arg:"" name:"a" help:"One version."`
 	B     string `arg:"" name:"b" help:"The other one."`
-	Limit int    `default:"100" placeholder:"N" help:"Show this many differences at most; 0 means all."`
+	Limit int    `default:"100" placeholder:"N" help:"Show this many differences at most, 0 for all; ${default} when not given."`
 }
 
 func (c *viewsCompareCommand) Run(to *console) error {
@@ -115,6 +136,9 @@ func (c *viewsCompareCommand) Run(to *console) error {
 	return c.open(func(views *projection.Directory) error {
 		n := 0
 		for d, err := range views.Compare(to.ctx, c.View, c.A, c.B) {
+			if errors.As(err, new(*event.UnknownError)) {
+				return fmt.Errorf("%w: es views %s lists those there are", err, c.Dir)
+			}
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -122,8 +123,10 @@ func listed(t *testing.T, dir string, want ...string) {
 func TestViews(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "views")
-	if status, _, stderr := es(t, "views", "list", dir); status != 1 || !strings.Contains(stderr, dir) {
-		t.Errorf("nothing there: %d, %s", status, stderr)
+	for _, args := range [][]string{{"views", "list", dir}, {"views", dir}} {
+		if status, _, stderr := es(t, args...); status != 1 || !strings.Contains(stderr, "there are no views in") || !strings.Contains(stderr, dir) {
+			t.Errorf("nothing there: %d, %s", status, stderr)
+		}
 	}
 	must := func(args ...string) string {
 		t.Helper()
@@ -143,6 +146,11 @@ func TestViews(t *testing.T) {
 	stop := engineProcess(t, dir)
 	listed(t, dir, "position 2", "balances 1 yes live 2 0 2", "balances 2 parked")
 	list := must("list", dir)
+	if short := must(dir); short != list {
+		t.Errorf("es views DIR: %s, want what es views list DIR says: %s", short, list)
+	}
+	refused(fmt.Sprintf("such as %q", dir), "list", filepath.Dir(dir))
+	refused("es views "+dir+" lists those there are", "compare", dir, "balances", "1", "7")
 	position := "2"
 	if strings.Contains(list, "is parked at position 1 ") {
 		position = "1"

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -35,7 +36,7 @@ func Run(name, description string, commands any, args []string, stdout, stderr i
 		return status
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "%s: %v (%s --help tells more)\n", name, err, name)
+		fmt.Fprintf(stderr, "%s: %v (%s --help tells more)\n", name, err, about(name, err))
 		return 2
 	}
 	err = execute(parsed)
@@ -52,4 +53,24 @@ func Run(name, description string, commands any, args []string, stdout, stderr i
 		return chosen.ExitStatus()
 	}
 	return 1
+}
+
+// about is the command that a command line without sense has got to, as its help
+// says most.
+func about(program string, err error) string {
+	var wrong *kong.ParseError
+	if errors.As(err, &wrong) {
+		if command := wrong.Context.Selected(); command != nil {
+			return program + " " + strings.Join(words(command), " ")
+		}
+	}
+	return program
+}
+
+// words are the names of a command and of those that it belongs to.
+func words(command *kong.Node) []string {
+	if command.Parent == nil {
+		return nil
+	}
+	return append(words(command.Parent), command.Name)
 }
