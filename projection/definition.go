@@ -125,7 +125,7 @@ func compile(def Definition) (*view, error) {
 
 func findTable(def Definition) (*schema.Table, *schema.Schema, *verify.Plan, error) {
 	for _, source := range def.Schema {
-		parsed, err := schema.Parse(source.BFBS)
+		parsed, err := source.Parse()
 		if err != nil {
 			return nil, nil, nil, fmt.Errorf("schema %s: %w", source.Name, err)
 		}

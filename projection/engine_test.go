@@ -16,6 +16,7 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/schema"
 )
 
 func TestViewsFollowTheLog(t *testing.T) {
@@ -490,6 +491,7 @@ func TestDefinitionsThatMakeNoSense(t *testing.T) {
 		"none of the definition's schemas declares it": {{Table: "shop.Nothing", Schema: shop(shopBFBS)}},
 		"has no Apply":     {{Table: "shop.Item", Schema: shop(shopBFBS)}},
 		"is defined twice": {items(nil), items(nil)},
+		"for API 9":        {{Table: "shop.Item", Schema: schema.Sources{{Name: "shop.fbs", BFBS: shopBFBS, API: 9}}}},
 		"schema shop.fbs":  {{Table: "shop.Item", Schema: shop(shopBFBS[:100])}},
 	} {
 		if _, err := Open(t.TempDir(), newMemory(), Options{}, defs...); err == nil || !strings.Contains(err.Error(), want) {

@@ -15,3 +15,13 @@ func (e *UnknownTypeError) Error() string {
 	}
 	return fmt.Sprintf("no schema with fingerprint %016x declares type %q: register the schema that the data was built with", e.Fingerprint, e.Type)
 }
+
+// StaleError says that generated Go code must be generated again.
+type StaleError struct {
+	Schema string // the name of the .fbs file
+	Reason string
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("its generated Go is stale: %s: run \"go tool es generate %s\", with es of the version in go.mod", e.Reason, e.Schema)
+}

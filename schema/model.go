@@ -6,14 +6,6 @@ import (
 	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
-// Source is one compiled schema as generated code embeds it.
-type Source struct {
-	Name string // of the .fbs file, for messages
-	BFBS []byte // as flatc wrote it
-}
-
-// Sources are the schemas of a generated package.
-type Sources []Source
 
 // Schema is the model of one .bfbs. It is immutable: everything reachable from
 // it is shared, and safe to read from any number of goroutines.

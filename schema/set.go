@@ -39,7 +39,7 @@ func Load(sources ...Sources) (*Set, error) {
 	})
 	from := make(map[string]string)
 	for _, source := range slices.Concat(sources...) {
-		s, err := Parse(source.BFBS)
+		s, err := source.Parse()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", source.Name, err)
 		}

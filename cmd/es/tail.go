@@ -104,13 +104,8 @@ func (c *tailCommand) selection(ctx context.Context, p *place) (s event.Selectio
 func (c *tailCommand) follow(to *console, p *place, s event.Selection, narrow event.Query, tables *dynamic.Set, where *dataFilter) (err error) {
 	out := bufio.NewWriter(to.stdout)
 	defer func() { err = errors.Join(err, out.Flush()) }()
-	show := tables.AppendRecordTree
-	if c.JSON {
-		show = tables.AppendRecordJSON
-	}
 	caughtUp := func(uint64) { _ = out.Flush() } // the next one says what is wrong
-	var text []byte
-	printed := 0
+	shown := newPrinter(out, to.stderr, tables, where, c.JSON)
 	for e, err := range p.log.Subscribe(to.ctx, s, event.SubscribeOptions{CaughtUp: caughtUp}) {
 		if err != nil {
 			return err
@@ -123,19 +118,10 @@ func (c *tailCommand) follow(to *console, p *place, s event.Selection, narrow ev
 		} else if err != nil {
 			fmt.Fprintf(to.stderr, "es: position %d: %v\n", e.Position(), err)
 		}
-		if matches, err := where.match(e); err != nil {
-			fmt.Fprintf(to.stderr, "es: position %d is left out, as --where can't be asked: %v\n", e.Position(), err)
-			continue
-		} else if !matches {
-			continue
-		}
-		if text, err = show(text[:0], e.Record()); err != nil {
-			return fmt.Errorf("position %d: %w", e.Position(), err)
-		}
-		if _, err := out.Write(append(text, '\n')); err != nil {
+		if err := shown.print(e); err != nil {
 			return err
 		}
-		if printed++; c.Limit != nil && printed == *c.Limit {
+		if c.Limit != nil && shown.count == *c.Limit {
 			return nil
 		}
 		if e.Live {

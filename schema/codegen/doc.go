@@ -35,7 +35,3 @@
 // do, or what would not compile, it refuses before it writes anything, with all
 // [Problems] at once and the line each is on.
 package codegen
-
-// api is the number of the generated code's agreement with the runtime; see
-// flat.GeneratedForAPI1ElseRunEsGenerate.
-const api = 1

@@ -147,3 +147,11 @@ func (e *emitter) vectorWriters(tables []*schema.Table) {
 		}
 	}
 }
+
+// declareWrite writes how the plain struct of a table is written.
+func (e *emitter) declareWrite(t *schema.Table) {
+	name := base(t.Name)
+	e.p("func write%s(b *flatbuffers.Builder, v *%s) flatbuffers.UOffsetT {", name, name)
+	e.writeTable(t, func(f *schema.Field) string { return "v." + camel(f.Name) })
+	e.p("}\n")
+}

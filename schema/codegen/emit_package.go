@@ -72,11 +72,11 @@ func (u *unit) emitPackage() ([]byte, error) {
 
 func (e *emitter) declareConstants() {
 	e.doc(nil, "This line fails to compile where this file and the module's version do not fit.")
-	e.p("const _ = flat.GeneratedForAPI%dElseRunEsGenerate\n", api)
+	e.p("const _ = flat.GeneratedForAPI%dElseRunEsGenerate\n", schema.API)
 	e.p("//go:embed %s.bfbs", e.name)
 	e.p("var bfbs []byte\n")
 	e.doc(nil, "Schema is what this package was generated from. A store is opened with it.")
-	e.p("var Schema = schema.Sources{{Name: %q, BFBS: bfbs}}\n", e.file)
+	e.p("var Schema = schema.Sources{{Name: %q, BFBS: bfbs, API: %d, Fingerprint: fingerprint}}\n", e.file, schema.API)
 	e.doc(nil, "fingerprint names the schema in the events that are built here.")
 	e.p("const fingerprint uint64 = %#016x\n", e.fingerprint)
 	if len(e.events) > 0 {
@@ -111,9 +111,7 @@ func (e *emitter) declarePart(t *schema.Table) {
 	e.doc(nil, "%sRef is %s inside an event or a command, read in place.", name, article(name))
 	e.p("type %sRef struct{ t fb.%s }\n", name, name)
 	e.accessors(name+"Ref", t, "the bytes it is part of")
-	e.p("func write%s(b *flatbuffers.Builder, v *%s) flatbuffers.UOffsetT {", name, name)
-	e.writeTable(t, func(f *schema.Field) string { return "v." + camel(f.Name) })
-	e.p("}\n")
+	e.declareWrite(t)
 }
 
 func (e *emitter) declareEvent(t *schema.Table) {

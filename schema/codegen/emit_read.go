@@ -126,3 +126,8 @@ func (e *emitter) vectorAccessors(typ string, f *schema.Field, alias string) {
 	e.p("if !yield(r.%sAt(i)) {\nreturn\n}", name)
 	e.p("}\n}\n}\n")
 }
+
+// declarePlan writes what bytes of a table are verified by before they are read.
+func (e *emitter) declarePlan(t *schema.Table) {
+	e.p("var plan%s = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, %q) })\n", base(t.Name), t.Name)
+}

@@ -11,7 +11,7 @@ import (
 func (u *unit) emitViews() ([]byte, error) {
 	e := &emitter{unit: u, qualifier: u.name + ".", isView: true}
 	e.doc(nil, "This line fails to compile where this file and the module's version do not fit.")
-	e.p("const _ = flat.GeneratedForAPI%dElseRunEsGenerate\n", api)
+	e.p("const _ = flat.GeneratedForAPI%dElseRunEsGenerate\n", schema.API)
 	for _, t := range u.views {
 		e.declareWriting(t)
 		e.declareTx(t)
@@ -51,7 +51,7 @@ func (e *emitter) declareRow(t *schema.Table) {
 	e.p("}")
 	e.p("return Trusted%s(row), nil", name)
 	e.p("}\n")
-	e.p("var plan%s = sync.OnceValues(func() (*verify.Plan, error) { return verify.CompileBFBS(bfbs, %q) })\n", name, t.Name)
+	e.declarePlan(t)
 	e.doc(nil, "Trusted%s returns a row that a projection engine in this process has stored.", name)
 	e.p("func Trusted%s(row []byte) (r %sRow) {", name, name)
 	e.p("r.t.Init(row, flatbuffers.SizeUint32+flatbuffers.GetUOffsetT(row[flatbuffers.SizeUint32:]))")
@@ -70,9 +70,7 @@ func (e *emitter) declareWriting(t *schema.Table) {
 	e.p("b := flat.Get()")
 	e.p("return flat.FinishSizePrefixed(b, write%s(b, v))", name)
 	e.p("}\n")
-	e.p("func write%s(b *flatbuffers.Builder, v *%s) flatbuffers.UOffsetT {", name, name)
-	e.writeTable(t, func(f *schema.Field) string { return "v." + camel(f.Name) })
-	e.p("}\n")
+	e.declareWrite(t)
 	e.plainTable(t, name, e.row(t))
 }
 

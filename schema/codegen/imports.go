@@ -8,6 +8,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/verbatim-es/verbatim/schema"
 )
 
 // goFile returns the finished file: header, package clause and the imports that
@@ -20,7 +22,7 @@ func (e *emitter) goFile(doc string, imports map[string]string) ([]byte, error) 
 		return nil, err
 	}
 	var w writer
-	w.p(header, e.file, api, e.flatcVersion)
+	w.p(header, e.file, schema.API, e.flatcVersion)
 	w.doc(nil, "%s", doc)
 	name := e.name
 	if e.isView {

@@ -35,7 +35,7 @@ const _ = flat.GeneratedForAPI1ElseRunEsGenerate
 var bfbs []byte
 
 // Schema is what this package was generated from. A store is opened with it.
-var Schema = schema.Sources{{Name: "bank.fbs", BFBS: bfbs}}
+var Schema = schema.Sources{{Name: "bank.fbs", BFBS: bfbs, API: 1, Fingerprint: fingerprint}}
 
 // fingerprint names the schema in the events that are built here.
 const fingerprint uint64 = 0x6503b30c3fbde4cf

@@ -36,7 +36,7 @@ const _ = flat.GeneratedForAPI1ElseRunEsGenerate
 var bfbs []byte
 
 // Schema is what this package was generated from. A store is opened with it.
-var Schema = schema.Sources{{Name: "sale.fbs", BFBS: bfbs}}
+var Schema = schema.Sources{{Name: "sale.fbs", BFBS: bfbs, API: 1, Fingerprint: fingerprint}}
 
 // fingerprint names the schema in the events that are built here.
 const fingerprint uint64 = 0xec05d7f897c6169e
