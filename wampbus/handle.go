@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/gammazero/nexus/v3/wamp"
-
 )
 
 // Procedure is a procedure of a program's own, served beside those under es.

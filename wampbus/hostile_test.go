@@ -149,7 +149,7 @@ func TestNotAuthorized(t *testing.T) {
 			case *wamp.Event:
 				continue
 			case *wamp.Error:
-				if m.Error != want {
+				if roles, _ := wamp.AsList(m.ArgumentsKw["roles"]); m.Error != want || len(m.Arguments) != 1 || len(roles) != 1 || roles[0] != "reader" {
 					t.Errorf("%s: %s", what, describe(m))
 				}
 				return

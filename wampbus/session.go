@@ -81,6 +81,8 @@ type session struct {
 	lagged   bool
 	laggedAt uint64
 
+	who identity // the pump's, once the session has joined
+
 	progressAt time.Time // the reader's: when progress was counted last
 
 	// The writer's, for reuse.
@@ -99,9 +101,10 @@ type session struct {
 // behind its answer: a CANCEL is answered before the procedure has ended. Its
 // fields are the session's.
 type pendingCall struct {
-	reserved int
-	running  bool // a procedure serves it
-	answered bool
+	procedure string
+	reserved  int
+	running   bool // a procedure serves it
+	answered  bool
 }
 
 // newSession returns the session of a client that is connected since the time
@@ -436,7 +439,7 @@ func (s *session) admit(m wamp.Message) (refused wamp.Message, err error) {
 		if len(s.calls)+s.orphans >= limits.Calls {
 			return refusal(wamp.CALL, m.Request, tooLarge("calls in flight", limits.Calls, limits.Calls+1)), nil
 		}
-		s.calls[m.Request] = new(pendingCall)
+		s.calls[m.Request] = &pendingCall{procedure: string(m.Procedure)}
 	case *wamp.Subscribe:
 		if _, ok := s.asking[m.Request]; ok {
 			return nil, fmt.Errorf("SUBSCRIBE: request id %d is in use", m.Request)
@@ -511,6 +514,14 @@ func (s *session) settleCall(id wamp.ID) (reserved int) {
 		delete(s.calls, id)
 	}
 	return reserved
+}
+
+// called is the procedure of the call that an ERROR is about, "" for others.
+func (s *session) called(m *wamp.Error) string {
+	if c := s.pending(m.Request); c != nil && m.Type == wamp.CALL {
+		return c.procedure
+	}
+	return ""
 }
 
 // pending returns a call without an answer yet, nil when there is none.
@@ -603,13 +614,16 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		s.mu.Unlock()
 		s.unsubscribed(id)
 	}
+	if m, ok := m.(*wamp.Error); ok {
+		s.who.explain(m, s.called(m))
+	}
 	reserved := s.settle(m)
 	defer func() { // when the answer is queued
 		s.box.release(reserved)
 		s.checkQuiet()
 	}()
 	if welcome, ok := m.(*wamp.Welcome); ok {
-		m = describe(welcome)
+		m, s.who = describe(welcome), identityOf(welcome)
 		s.joined.Store(true)
 		s.heard()
 		s.bus.stats.joined.Add(1)
