@@ -88,7 +88,10 @@ func (p *pages) ReadPage(ctx context.Context, s event.Selection, o event.PageOpt
 		return page, ctx.Err()
 	}
 	to := int(s.After)
-	for to < head && page.Count < s.Limit && p.starts[to+1]-p.starts[s.After] <= o.MaxBytes {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = 1 << 20
+	}
+	for to < head && (s.Limit == 0 || page.Count < s.Limit) && p.starts[to+1]-p.starts[s.After] <= o.MaxBytes {
 		to++
 		page.Count++
 	}

@@ -106,6 +106,17 @@ func (b *build) clear(txn *lmdbenv.Txn) error {
 	return nil
 }
 
+// goOn lets a build go on behind what was stored, with the rows that it has in
+// memory when these take less than so many bytes.
+func (b *build) goOn(bytes int) {
+	if b.failed != nil || b.overlay.lent || b.overlay.size() >= bytes {
+		b.restart(b.reached)
+		return
+	}
+	b.overlay.stored()
+	b.applied = 0
+}
+
 // restart forgets what was folded and not stored.
 func (b *build) restart(at checkpoint) {
 	b.overlay.reset()

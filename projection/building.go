@@ -69,19 +69,43 @@ func (e *Engine) catchesUp(b *build) bool {
 
 func (e *Engine) quiet(now time.Time) bool { return now.Sub(e.lastLive) >= quietAfter }
 
+// share is how many bytes each build that catches up, and the live ones
+// together, may take in memory.
+func (e *Engine) share() int {
+	catching, live := 0, 0
+	for _, s := range e.states {
+		switch {
+		case s.catchesUp():
+			catching++
+		case s.status == statusLive:
+			live = 1
+		}
+	}
+	return max(1, e.options.BatchBytes/max(1, catching+live))
+}
+
+// keep is how many bytes of a share may be taken by rows that are stored: the
+// next batch needs room, too.
+func (e *Engine) keep() int { return e.share() / 4 * 3 }
+
 // startBuild lets a build catch up a little. Beside live views that have work,
-// it folds as many rows as can be stored within Options.BuildHold.
+// it folds as many rows as can be stored within Options.BuildHold, beside others
+// as many as can be stored within a second.
 func (e *Engine) startBuild(ctx context.Context, b *build, now time.Time, busy bool) {
 	l := limit{
 		target: e.batch.to.position, rows: math.MaxInt, events: e.options.BatchEvents,
-		bytes: e.options.BatchBytes, elapsed: flushAfter,
+		bytes: e.share(), elapsed: e.batchLasts,
 	}
-	if busy {
-		l.rows = firstRows
-		if e.rowCost > 0 {
-			l.rows = max(fewestRows, int(e.options.BuildHold/e.rowCost))
-		}
-		l.elapsed = longChunk
+	switch {
+	case busy && e.rowCost == 0:
+		l.rows, l.elapsed = firstRows, longChunk
+	case busy:
+		l.rows, l.elapsed = max(fewestRows, int(e.options.BuildHold/e.rowCost)), longChunk
+	case e.rowCost > 0 && len(e.liveBuilds()) > 0:
+		l.rows = max(fewestRows, int(flushAfter/e.rowCost))
+	}
+	if b.overlay.size() >= l.bytes {
+		b.restart(b.reached) // its part has become smaller
 	}
 	if rate := e.options.BuildRate; rate > 0 {
 		l.events = min(l.events, max(1, rate/10))
@@ -128,7 +152,7 @@ func (e *Engine) storeBuild(b *build) error {
 	if b.failed != nil {
 		next = parkedState(b)
 	}
-	began, changed := time.Now(), len(b.overlay.rows)
+	began := time.Now()
 	var rows uint64
 	err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
 		if err := b.overlay.flush(txn, e.at); err != nil {
@@ -154,7 +178,7 @@ func (e *Engine) storeBuild(b *build) error {
 	if err := e.at(afterCommit); err != nil {
 		return err
 	}
-	e.pace(b, from, began, changed)
+	e.pace(b, from, began, len(b.overlay.dirty))
 	now := time.Now()
 	e.update(func() {
 		e.count(b, rows, now)
@@ -164,7 +188,7 @@ func (e *Engine) storeBuild(b *build) error {
 			e.park(b, next)
 		}
 	})
-	b.restart(b.reached)
+	b.goOn(e.keep())
 	return nil
 }
 
@@ -173,6 +197,7 @@ func (e *Engine) storeBuild(b *build) error {
 func (e *Engine) pace(b *build, from checkpoint, began time.Time, rows int) {
 	now := time.Now()
 	took := now.Sub(began)
+	e.tookToStore(took)
 	if rows >= fewestRows {
 		cost := took / time.Duration(rows)
 		e.rowCost = (3*e.rowCost + cost) / 4

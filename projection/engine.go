@@ -32,9 +32,14 @@ type Options struct {
 	Upcasters *upcast.Set
 	// BatchEvents and BatchBytes bound what is folded in memory before it is
 	// stored in one transaction, far behind the log's end: events, and bytes
-	// of the rows that they touch. 0 means a million events and 64 MiB. A
-	// batch also ends after a second. Each build that catches up has as much
-	// memory for itself.
+	// of the rows that they touch. 0 means a million events and 256 MiB. A
+	// batch also ends after a second, or four times as long as the last one
+	// took to store, at most 10 s.
+	//
+	// The builds that catch up, and the live views together, share BatchBytes
+	// in equal parts. A part is exceeded by what one event changes, as an event
+	// is applied as a whole, and by what brings several live views to the same
+	// event.
 	BatchEvents int
 	BatchBytes  int
 	// HandlerTimeout is how long Apply may take for one event before its
@@ -71,7 +76,7 @@ type Options struct {
 
 const (
 	defaultBatchEvents    = 1 << 20
-	defaultBatchBytes     = 64 << 20
+	defaultBatchBytes     = 256 << 20
 	defaultHandlerTimeout = 30 * time.Second
 	defaultHandlerGrace   = 5 * time.Second
 	defaultPatience       = time.Second
@@ -127,9 +132,10 @@ type Engine struct {
 	polling      polling
 	polls        sync.WaitGroup
 	results      chan *fold
-	ready        []*fold  // results put aside
-	stuck        []*fold  // left behind
-	abandoned    []*build // to be parked, their handlers were left behind
+	ready        []*fold       // results put aside
+	stuck        []*fold       // left behind
+	abandoned    []*build      // to be parked, their handlers were left behind
+	batchLasts   time.Duration // how long a batch far behind the log's end may take
 	lastLive     time.Time
 	closing      *build // the live views wait for it, until closingUntil
 	closingUntil time.Time
@@ -178,7 +184,7 @@ func Open(dir string, log event.Reader, o Options, defs ...Definition) (*Engine,
 	e := &Engine{
 		log: log, options: o, logger: o.Logger,
 		views: make(map[string][]*view),
-		done:  make(chan struct{}), wake: make(chan struct{}, 1), chunk: firstChunk,
+		done:  make(chan struct{}), wake: make(chan struct{}, 1), chunk: firstChunk, batchLasts: flushAfter,
 		states: make(map[*build]*state), serving: make(map[string]*view), changed: make(chan struct{}),
 	}
 	if err := e.define(defs); err != nil {

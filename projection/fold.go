@@ -49,13 +49,24 @@ type fold struct {
 	// the overlay is stands in the build.
 	err   error
 	limit limit
+	// beside are the folds of the other live builds, nil for a build that
+	// catches up.
+	beside *group
 }
 
-// limit says when a fold of a build that catches up has done enough.
+// group is what the folds of the live builds share, which have to end at the
+// same event.
+type group struct {
+	// full means that one of them has as much memory as it may take.
+	full atomic.Bool
+}
+
+// limit says when a fold has done enough. It stops behind an event.
 type limit struct {
+	bytes int // of the overlay
+	// What follows is for builds that catch up.
 	target  uint64 // the position to stop at
-	rows    int    // in the overlay
-	bytes   int    // of the overlay
+	rows    int    // that changed
 	events  int
 	elapsed time.Duration
 }
@@ -98,7 +109,7 @@ func (f *fold) apply(events []event.Event) bool {
 	wanted := f.build.view.types.has
 	upcasters := f.engine.options.Upcasters
 	for _, e := range events {
-		if f.stop.Load() {
+		if f.stop.Load() || f.beside != nil && f.beside.full.Load() {
 			return false
 		}
 		if _, skip := f.skipped(e); skip || !upcasters.MayBecome(e, wanted) {
@@ -108,6 +119,12 @@ func (f *fold) apply(events []event.Event) bool {
 			continue
 		}
 		if !f.one(e) {
+			return false
+		}
+		if f.build.overlay.size() >= f.limit.bytes {
+			if f.beside != nil {
+				f.beside.full.Store(true)
+			}
 			return false
 		}
 	}
@@ -277,7 +294,7 @@ func (f *fold) progress() (at checkpoint, full bool) {
 		return at, true
 	}
 	o := f.build.overlay
-	return f.build.reached, len(o.rows) >= f.limit.rows || o.size() >= f.limit.bytes
+	return f.build.reached, len(o.changed) >= f.limit.rows || o.size() >= f.limit.bytes
 }
 
 // watch looks after the folds in flight: a handler that takes too long has its

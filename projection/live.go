@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -12,8 +13,11 @@ import (
 
 const (
 	// flushAfter is how long the live views may fold, far behind the log's
-	// end, before they store what they have.
-	flushAfter = time.Second
+	// end, before they store what they have; or storeShare times as long as it
+	// took the last time to store, at most flushAtLast: where the disk is slow,
+	// each page is written less often.
+	flushAfter, flushAtLast = time.Second, 10 * time.Second
+	storeShare              = 4
 	// The live views take so many events at once that the slowest needs about
 	// so long for them.
 	shortChunk, longChunk = 50 * time.Millisecond, 200 * time.Millisecond
@@ -50,13 +54,14 @@ func (e *Engine) advance(ctx context.Context, p page) error {
 	}
 	for events := p.events; len(events) > 0; {
 		n := min(len(events), e.chunk, max(1, e.options.BatchEvents-e.batch.events))
-		if err := e.foldLive(ctx, events[:n]); err != nil {
+		n, err := e.foldLive(ctx, events[:n])
+		if err != nil {
 			return err
 		}
 		events = events[n:]
 		if e.full() {
 			to := e.batch.to
-			if err := e.flush(); err != nil {
+			if err := e.store(e.keep()); err != nil {
 				return err
 			}
 			if e.batch.to != to {
@@ -79,36 +84,63 @@ func (e *Engine) readAhead(ctx context.Context, last event.Event) {
 }
 
 func (e *Engine) full() bool {
-	if e.batch.events >= e.options.BatchEvents || time.Since(e.batch.began) >= flushAfter {
-		return true
-	}
-	size := 0
-	for _, b := range e.liveBuilds() {
-		size += b.overlay.size()
-	}
-	return size >= e.options.BatchBytes
+	return e.batch.events >= e.options.BatchEvents || time.Since(e.batch.began) >= e.batchLasts || e.liveRoom() == 0
 }
 
-// foldLive applies events to every live build, all at the same time. Builds
-// that take longer than Options.Patience while others wait are left behind, to
-// catch up on their own.
-func (e *Engine) foldLive(ctx context.Context, events []event.Event) error {
+// liveRoom is how many bytes the live builds may still take in memory. The last
+// bit of their part counts as none: it would only be shared out in ever smaller
+// ones.
+func (e *Engine) liveRoom() int {
+	share := e.share()
+	left := share
+	for _, b := range e.liveBuilds() {
+		left -= b.overlay.size()
+	}
+	if left < share/16 {
+		return 0
+	}
+	return max(0, left)
+}
+
+// tookToStore learns how long a batch should take from how long one took to
+// store.
+func (e *Engine) tookToStore(took time.Duration) {
+	e.batchLasts = min(flushAtLast, max(flushAfter, storeShare*took))
+}
+
+// foldLive applies events to every live build, all at the same time, and returns
+// how many: fewer than there are when there is no more memory. Builds that take
+// longer than Options.Patience while others wait are left behind, to catch up on
+// their own.
+func (e *Engine) foldLive(ctx context.Context, events []event.Event) (n int, err error) {
 	began := time.Now()
 	if e.batch.events == 0 {
 		e.batch.began = began
 	}
-	running := 0
 	for _, b := range e.liveBuilds() {
-		switch {
-		case e.isStuck(b.view):
+		if e.isStuck(b.view) {
 			e.leave(b)
-		case b.failed == nil:
-			e.begin(ctx, b, func(f *fold) { f.apply(events) })
+		}
+	}
+	live := e.liveBuilds()
+	beside, room := new(group), e.liveRoom()/max(1, len(live))
+	running := 0
+	for _, b := range live {
+		if b.failed == nil {
+			e.beginLive(ctx, b, events, beside, b.overlay.size()+room)
 			running++
 		}
 	}
+	if running > 0 {
+		e.lastLive = began
+	}
 	if err := e.await(ctx, running); err != nil {
-		return err
+		return 0, err
+	}
+	if beside.full.Load() {
+		if events, err = e.lineUp(ctx, events); err != nil {
+			return 0, err
+		}
 	}
 	last := events[len(events)-1]
 	e.batch.to.position, e.batch.to.id = last.Position(), last.ID()
@@ -122,7 +154,37 @@ func (e *Engine) foldLive(ctx context.Context, events []event.Event) error {
 	case took < shortChunk:
 		e.chunk = min(2*e.chunk, e.options.BatchEvents)
 	}
-	return nil
+	return len(events), nil
+}
+
+func (e *Engine) beginLive(ctx context.Context, b *build, events []event.Event, beside *group, bytes int) {
+	e.begin(ctx, b, func(f *fold) {
+		f.beside, f.limit.bytes = beside, bytes
+		f.apply(events)
+	})
+}
+
+// lineUp brings the live builds to the same event, the furthest that one of them
+// has reached, whatever memory that takes. It returns the events up to there.
+func (e *Engine) lineUp(ctx context.Context, events []event.Event) ([]event.Event, error) {
+	before := events[0].Position() - 1
+	furthest := before
+	for _, b := range e.liveBuilds() {
+		if b.failed == nil {
+			furthest = max(furthest, b.reached.position)
+		}
+	}
+	if furthest > before {
+		events = events[:furthest-before]
+	}
+	running := 0
+	for _, b := range e.liveBuilds() {
+		if b.failed == nil && b.reached.position < furthest {
+			e.beginLive(ctx, b, events[b.reached.position-before:], new(group), math.MaxInt)
+			running++
+		}
+	}
+	return events, e.await(ctx, running)
 }
 
 // await waits for the folds of the live builds. Results of others are put
@@ -210,8 +272,12 @@ func (e *Engine) parkLater(b *build) {
 }
 
 // flush stores what the live builds have folded, and how far they are, in one
-// transaction.
-func (e *Engine) flush() error {
+// transaction, and gives their memory back.
+func (e *Engine) flush() error { return e.store(0) }
+
+// store is flush for builds that go on at once: they keep the rows that they
+// have in memory when all of them together take less than so many bytes.
+func (e *Engine) store(keep int) error {
 	if err := e.storeAbandoned(); err != nil {
 		return err
 	}
@@ -226,6 +292,7 @@ func (e *Engine) flush() error {
 			return err
 		}
 	}
+	began := time.Now()
 	var broken *build
 	err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
 		for _, b := range builds {
@@ -272,8 +339,9 @@ func (e *Engine) flush() error {
 			}
 		}
 	})
+	e.tookToStore(now.Sub(began))
 	for _, b := range builds {
-		b.restart(b.reached)
+		b.goOn(keep / len(builds))
 	}
 	e.batch, e.left = batch{to: to}, nil
 	return nil

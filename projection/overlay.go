@@ -12,10 +12,13 @@ import (
 // overlay is what events have made of a build's rows since it was last stored.
 // Handlers read and write it, never the environment's memory; [overlay.flush]
 // stores each row once, however often it was written, in the order of the keys,
-// which touches every page of the tree once.
+// which touches every page of the tree once. Far behind the log's end the rows
+// are kept when they are stored, so that the next batch need not read them again.
 type overlay struct {
 	build *build
 	rows  []overlaid
+	// changed are the rows that were written since they were stored.
+	changed []int32
 	// byKey finds a row; its strings alias memory.
 	byKey map[string]int32
 	// claims say, for each unique index, which row has a value now. Values
@@ -25,9 +28,13 @@ type overlay struct {
 	undo   []undo
 	memory arena
 	// lent means that somebody may still look at the memory after the reset.
-	lent   bool
-	deltas []delta
-	dirty  []int32
+	lent bool
+
+	// What follows is used by flush alone.
+	dirty   []ranked
+	deltas  []delta
+	order   []ranked
+	entries arena // of the deltas
 }
 
 // overlaid is a row that was read or written. nil rows do not exist.
@@ -35,6 +42,11 @@ type overlaid struct {
 	key []byte
 	// stored is the row in the environment, now what it is for handlers.
 	stored, now []byte
+	// changed is whether the row is among the overlay's changed.
+	changed bool
+	// spare is memory for the next change: it held what the row was before an
+	// event that has ended, so nobody looks at it any more.
+	spare []byte
 }
 
 // claim says which row has a value of a unique index: that of the primary key
@@ -78,16 +90,38 @@ func (o *overlay) reset() {
 	for _, c := range o.claims {
 		clear(c)
 	}
-	o.rows, o.undo = o.rows[:0], o.undo[:0]
+	o.rows, o.changed, o.undo = o.rows[:0], o.changed[:0], o.undo[:0]
 	o.memory.reset()
 }
 
-// size is roughly how many bytes the overlay takes.
-func (o *overlay) size() int { return o.memory.used + len(o.rows)*overheadPerRow }
+// stored makes the overlay what the environment is now that it was flushed.
+func (o *overlay) stored() {
+	for _, i := range o.changed {
+		row := &o.rows[i]
+		if row.spare == nil && !same(row.stored, row.now) {
+			row.spare = row.stored
+		}
+		row.stored, row.changed = row.now, false
+	}
+	o.changed = o.changed[:0]
+}
 
-// overheadPerRow is what a row takes beside its bytes: in rows, in the map and
-// in the lists that a flush sorts.
-const overheadPerRow = 160
+// size is roughly how many bytes the overlay takes.
+func (o *overlay) size() int {
+	claims := 0
+	for _, c := range o.claims {
+		claims += len(c)
+	}
+	return o.memory.used + len(o.rows)*overheadPerRow + claims*overheadPerClaim
+}
+
+const (
+	// overheadPerRow is what a row takes beside its bytes: in rows, in the map
+	// and in the lists that a flush sorts.
+	overheadPerRow = 208
+	// overheadPerClaim is what a value of a unique index takes in its map.
+	overheadPerClaim = 64
+)
 
 // find returns the row with that key, which it reads when it is the first to
 // ask.
@@ -113,13 +147,22 @@ func (o *overlay) find(txn *lmdbenv.Txn, key []byte) (int32, error) {
 	return i, nil
 }
 
-// set changes a row, nil to remove it. row is copied.
-func (o *overlay) set(i int32, row []byte) {
-	o.undo = append(o.undo, undo{row: i, before: o.rows[i].now})
-	if row != nil {
-		row = o.memory.copy(row)
+// set changes a row, nil to remove it. bytes is copied.
+func (o *overlay) set(i int32, bytes []byte) {
+	row := &o.rows[i]
+	o.undo = append(o.undo, undo{row: i, before: row.now})
+	if !row.changed {
+		row.changed = true
+		o.changed = append(o.changed, i)
 	}
-	o.rows[i].now = row
+	switch {
+	case bytes == nil:
+		row.now = nil
+	case cap(row.spare) >= len(bytes):
+		row.now, row.spare = append(row.spare[:0], bytes...), nil
+	default:
+		row.now = o.memory.copy(bytes)
+	}
 }
 
 // claim gives a value of a unique index to the row of pk, or with nil to none.
@@ -134,9 +177,24 @@ func (o *overlay) claim(index int, value, pk []byte) {
 	o.claims[index][own] = claim{pk: pk}
 }
 
-// keep makes what the event at hand has changed stay, revert takes it back.
-func (o *overlay) keep() { o.undo = o.undo[:0] }
+// keep makes what the event at hand has changed stay. What it has replaced can
+// be written over from now on, unless it is the row in the environment.
+func (o *overlay) keep() {
+	for _, u := range o.undo {
+		if u.row < 0 || u.before == nil {
+			continue
+		}
+		if row := &o.rows[u.row]; !same(u.before, row.stored) {
+			row.spare = u.before
+		}
+	}
+	o.undo = o.undo[:0]
+}
 
+// same reports whether two rows are the same memory.
+func same(a, b []byte) bool { return len(a) > 0 && len(b) > 0 && &a[0] == &b[0] }
+
+// revert takes back what the event at hand has changed.
 func (o *overlay) revert() {
 	for _, u := range slices.Backward(o.undo) {
 		switch {
@@ -151,18 +209,19 @@ func (o *overlay) revert() {
 	o.undo = o.undo[:0]
 }
 
-// flush stores what changed. The overlay stays as it is until its reset.
+// flush stores what changed. The overlay stays as it is until its reset, or until
+// it is told that this is stored now.
 func (o *overlay) flush(txn *lmdbenv.Txn, at func(failpoint) error) error {
 	o.dirty = o.dirty[:0]
-	for i := range o.rows {
+	for _, i := range o.changed {
 		if row := &o.rows[i]; !bytes.Equal(row.stored, row.now) || (row.stored == nil) != (row.now == nil) {
-			o.dirty = append(o.dirty, int32(i))
+			o.dirty = append(o.dirty, ranked{at: i})
 		}
 	}
 	if len(o.dirty) == 0 {
 		return nil
 	}
-	slices.SortFunc(o.dirty, func(a, b int32) int { return bytes.Compare(o.rows[a].key, o.rows[b].key) })
+	rank(o.dirty, func(i int32) []byte { return o.rows[i].key })
 	if err := o.flushRows(txn); err != nil {
 		return err
 	}
@@ -178,17 +237,17 @@ func (o *overlay) flush(txn *lmdbenv.Txn, at func(failpoint) error) error {
 }
 
 func (o *overlay) flushRows(txn *lmdbenv.Txn) error {
-	cursor, err := txn.OpenCursor(o.build.rows)
+	w, err := newWriter(txn, o.build.rows)
 	if err != nil {
 		return err
 	}
-	defer cursor.Close()
-	for _, i := range o.dirty {
-		row := &o.rows[i]
+	defer w.cursor.Close()
+	for _, d := range o.dirty {
+		row := &o.rows[d.at]
 		if row.now != nil {
-			err = cursor.Put(row.key, row.now, 0)
+			err = w.put(row.key, row.now)
 		} else {
-			err = remove(cursor, row.key)
+			err = w.remove(row.key)
 		}
 		if lmdbenv.IsNotFound(err) {
 			return damaged(o.build.view, "", "the row of %x is gone", row.key)
@@ -201,23 +260,28 @@ func (o *overlay) flushRows(txn *lmdbenv.Txn) error {
 }
 
 func (o *overlay) flushIndex(txn *lmdbenv.Txn, i int) error {
-	o.deltas = o.deltas[:0]
+	o.deltas, o.order = o.deltas[:0], o.order[:0]
+	o.entries.reset()
 	for _, d := range o.dirty {
-		o.addDeltas(i, &o.rows[d])
+		o.addDeltas(i, &o.rows[d.at])
 	}
-	slices.SortFunc(o.deltas, func(a, b delta) int { return bytes.Compare(a.key, b.key) })
-	cursor, err := txn.OpenCursor(o.build.indexes[i])
+	for n := range o.deltas {
+		o.order = append(o.order, ranked{at: int32(n)})
+	}
+	rank(o.order, func(n int32) []byte { return o.deltas[n].key })
+	w, err := newWriter(txn, o.build.indexes[i])
 	if err != nil {
 		return err
 	}
-	defer cursor.Close()
+	defer w.cursor.Close()
 	var mark [2]byte
-	for _, d := range o.deltas {
+	for _, r := range o.order {
+		d := &o.deltas[r.at]
 		if d.columns > 0 {
 			binary.LittleEndian.PutUint16(mark[:], uint16(d.columns))
-			err = cursor.Put(d.key, mark[:], 0)
+			err = w.put(d.key, mark[:])
 		} else {
-			err = remove(cursor, d.key)
+			err = w.remove(d.key)
 		}
 		if lmdbenv.IsNotFound(err) {
 			return damaged(o.build.view, o.build.view.indexes[i].Name, "the entry %x is gone", d.key)
@@ -232,32 +296,24 @@ func (o *overlay) flushIndex(txn *lmdbenv.Txn, i int) error {
 // addDeltas adds what a row's change means for an index.
 func (o *overlay) addDeltas(i int, row *overlaid) {
 	v := o.build.view
-	var before, after []byte
-	var columns int
+	if row.stored != nil && row.now != nil && v.indexes[i].equal(row.stored, row.now) {
+		return
+	}
 	if row.stored != nil && seeded != bugEntryStays {
-		o.memory.scratch, _ = v.entry(o.memory.scratch[:0], i, row.stored, row.key)
-		before = o.memory.copy(o.memory.scratch)
+		key, _ := o.entry(i, row.stored, row.key)
+		o.deltas = append(o.deltas, delta{key: key})
 	}
 	if row.now != nil {
-		o.memory.scratch, columns = v.entry(o.memory.scratch[:0], i, row.now, row.key)
-		if bytes.Equal(before, o.memory.scratch) {
-			return
-		}
-		after = o.memory.copy(o.memory.scratch)
-	}
-	if before != nil {
-		o.deltas = append(o.deltas, delta{key: before})
-	}
-	if after != nil {
-		o.deltas = append(o.deltas, delta{key: after, columns: columns})
+		key, columns := o.entry(i, row.now, row.key)
+		o.deltas = append(o.deltas, delta{key: key, columns: columns})
 	}
 }
 
-func remove(cursor *lmdbenv.Cursor, key []byte) error {
-	if _, _, err := cursor.Get(key, nil, lmdbenv.Set); err != nil {
-		return err
-	}
-	return cursor.Del(0)
+// entry returns the key of a row's entry in an index, valid until the next index
+// is flushed, and how much of it are the columns.
+func (o *overlay) entry(i int, row, pk []byte) (key []byte, columns int) {
+	o.entries.scratch, columns = o.build.view.entry(o.entries.scratch[:0], i, row, pk)
+	return o.entries.copy(o.entries.scratch), columns
 }
 
 // arena holds many small copies in few large pieces of memory.

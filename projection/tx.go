@@ -342,6 +342,16 @@ func entryPrimaryKey(key, value []byte) ([]byte, bool) {
 	return key[columns:], true
 }
 
+// equal reports whether two rows have the same values in the index's columns.
+func (ix *Index) equal(a, b []byte) bool {
+	for c := range ix.Columns {
+		if column := &ix.Columns[c]; column.value(a) != column.value(b) {
+			return false
+		}
+	}
+	return true
+}
+
 func (ix *Index) hasAbsent(row []byte) bool {
 	for c := range ix.Columns {
 		if ix.Columns[c].value(row).kind == Absent {

@@ -2,6 +2,7 @@ package framework
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"slices"
 	"strconv"
@@ -154,30 +155,27 @@ func BenchmarkLoad(b *testing.B) {
 	})
 }
 
-// The rebuild of a view: so many events, of so many aggregates.
-const (
-	rebuildEvents = 5_000_000
-	rebuildRows   = 500_000
-)
+// The rebuild of a view: so many events, of a tenth as many aggregates.
+var rebuildEvents = flag.Int("rebuild-events", 5_000_000, "how many `events` the views of BenchmarkRebuild are built from")
 
 // BenchmarkRebuild builds a view from a log that is there; run it with
 // -benchtime 1x.
 func BenchmarkRebuild(b *testing.B) {
 	dir := b.TempDir()
 	store := openStore(b, dir)
-	fill(b, store)
+	fill(b, store, *rebuildEvents)
 	for _, view := range []struct {
 		name string
 		def  projection.Definition
 	}{{"index that stays", tallyview.ByOwner(owned{})}, {"index that changes", tallyview.BySum(ranked{})}} {
 		b.Run(view.name, func(b *testing.B) {
 			for b.Loop() {
-				views, err := projection.Open(b.TempDir(), store, projection.Options{}, view.def)
+				views, err := projection.Open(b.TempDir(), store, projection.Options{MaxWait: time.Hour}, view.def)
 				must(b, err)
-				must(b, views.At(b.Context(), uint64(rebuildEvents), func(*projection.Snapshot) error { return nil }))
+				must(b, views.At(b.Context(), uint64(*rebuildEvents), func(*projection.Snapshot) error { return nil }))
 				must(b, views.Close())
 			}
-			b.ReportMetric(float64(b.N)*float64(rebuildEvents)/b.Elapsed().Seconds(), "events/s")
+			b.ReportMetric(float64(b.N)*float64(*rebuildEvents)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
 	b.Run("map", func(b *testing.B) {
@@ -194,17 +192,18 @@ func BenchmarkRebuild(b *testing.B) {
 				}
 			}
 		}
-		b.ReportMetric(float64(b.N)*float64(rebuildEvents)/b.Elapsed().Seconds(), "events/s")
+		b.ReportMetric(float64(b.N)*float64(*rebuildEvents)/b.Elapsed().Seconds(), "events/s")
 	})
 }
 
 // BenchmarkRebuildHallgren is a hundredth of it, into a map.
 func BenchmarkRebuildHallgren(b *testing.B) {
 	s := newHallgren()
-	events := rebuildEvents / 100
+	events := *rebuildEvents / 100
+	rows := events / 10
 	for i := range events {
-		id := strconv.Itoa(i % (rebuildRows / 100))
-		if i < rebuildRows/100 {
+		id := strconv.Itoa(i % rows)
+		if i < rows {
 			must(b, s.open(id, "ada"))
 		} else {
 			must(b, s.add(b.Context(), id, 1))
@@ -289,20 +288,22 @@ func drain(b *testing.B, store *eventstore.Store) {
 	}
 }
 
-// fill opens all tallies, and then adds to them in turn.
-func fill(b *testing.B, store *eventstore.Store) {
+// fill opens a tenth as many tallies as there are to be events, and then adds to
+// them in turn.
+func fill(b *testing.B, store *eventstore.Store, total int) {
 	b.Helper()
 	const batch = 1000
-	for done := 0; done < rebuildEvents; done += batch {
+	rows := total / 10
+	for done := 0; done < total; done += batch {
 		events := make([]event.Proposed, batch)
 		for i := range events {
 			n := done + i
-			if n < rebuildRows {
+			if n < rows {
 				events[i] = tally.NewOpened("owner" + strconv.Itoa(n%1000))
 			} else {
 				events[i] = tally.NewAdded(tally.AddedFields{Amount: int64(n % 100)})
 			}
-			events[i].Stream = "tally-" + strconv.Itoa(n*7919%rebuildRows)
+			events[i].Stream = "tally-" + strconv.Itoa(n*7919%rows)
 		}
 		_, err := store.Append(context.Background(), event.Append{Events: events})
 		must(b, err)
