@@ -22,7 +22,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## run the bank: 10,000 commands over the bus, every promise checked; ends by itself
+demo: ## run the bank: 12,000 commands over the bus, every promise checked; ends by itself
 	@echo '$(FIRST)' >&2
 	@$(GO) run ./cmd/esdemo demo
 

@@ -2,6 +2,9 @@ package metrics_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +67,37 @@ func TestNamesAreStable(t *testing.T) {
 	}
 	if got, want := strings.Join(names, "\n"), strings.TrimSpace(stableNames); got != want {
 		t.Errorf("the names are\n%s\nwant\n%s", got, want)
+	}
+}
+
+// What the documents say to watch is there to be watched.
+func TestDocumentsNameMetricsThatThereAre(t *testing.T) {
+	t.Parallel()
+	there := make(map[string]bool)
+	for name := range strings.FieldsSeq(stableNames) {
+		there[name] = true
+	}
+	named := 0
+	for _, pattern := range []string{"../*.md", "../docs/*.md", "../docs/decisions/*.md"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range regexp.MustCompile("`(verbatim_[a-z_]+)").FindAllSubmatch(text, -1) {
+				named++
+				if !there[string(name[1])] {
+					t.Errorf("%s names %s, which there is not", file, name[1])
+				}
+			}
+		}
+	}
+	if named < 10 {
+		t.Errorf("only %d metrics are named", named)
 	}
 }
 
