@@ -256,3 +256,39 @@ func ExampleReject() {
 	fmt.Println(err)
 	// Output: rejected (not_open): the account is not open
 }
+
+// Generated code makes handlers by NewHandler, which is New with a definition.
+func ExampleNew() {
+	log, _ := exampleBank()
+	accounts := aggregate.New(log, account.Define(bank.Teller{}), aggregate.Options{})
+	fmt.Println(accounts.Category(), accounts.Commands()[0])
+	// Output: account bank.account.Close
+}
+
+// Handle takes a command as it comes over a wire: the name of its type, and
+// bytes, which it verifies.
+func ExampleHandler_Handle() {
+	_, accounts := exampleBank()
+	ctx := context.Background()
+	receipt, err := accounts.Handle(ctx, "42", account.CreditType, account.NewCredit(account.CreditFields{Amount: 1}))
+	fmt.Println(receipt.Position, receipt.Version, receipt.Count, err)
+	_, err = accounts.Handle(ctx, "42", account.CreditType, []byte("nonsense"))
+	fmt.Println(err != nil)
+	_, err = accounts.Handle(ctx, "42", "bank.account.Steal", nil)
+	fmt.Println(err)
+	// Output:
+	// 3 3 1 <nil>
+	// true
+	// unknown command "bank.account.Steal"
+}
+
+// A command on an aggregate that was used before reads nothing.
+func ExampleHandler_Stats() {
+	_, accounts := exampleBank()
+	if _, err := accounts.Credit(context.Background(), "42", account.CreditFields{Amount: 1}); err != nil {
+		panic(err)
+	}
+	stats := accounts.Stats()
+	fmt.Println(stats.CachedStates, stats.Hits, stats.Misses, stats.Conflicts)
+	// Output: 1 1 1 0
+}
