@@ -1,5 +1,10 @@
 // Package aggregate turns commands into events.
 //
+//	accounts := account.NewHandler(store, teller{}, aggregate.Options{}) // teller is an account.Decider
+//	receipt, err := accounts.Credit(ctx, "42", account.CreditFields{Amount: 100}, aggregate.Key("pay-7"))
+//	var no *aggregate.RejectedError
+//	if errors.As(err, &no) { … } // the decider's own refusal, with its code
+//
 // A [Handler] has an aggregate's state, folded from its stream, lets the user's
 // decider decide, and appends what was decided on the condition that everything
 // the decision looked at is still as it was: the streams of its aggregates, and

@@ -1,6 +1,12 @@
 // Package eventstore is the local store: a directory with a log of events in
 // LMDB, a journal before it and an index behind it.
 //
+//	store, err := eventstore.Open("data", eventstore.Options{Schemas: account.Schema})
+//	defer store.Close()
+//	receipt, err := store.Append(ctx, event.Append{Stream: "account-42", Events: []event.Proposed{account.NewOpened("ada")}})
+//	for e, err := range store.Read(ctx, event.Selection{Stream: "account-42"}) { … }
+//	for e, err := range store.Subscribe(ctx, event.Selection{After: receipt.Last}, event.SubscribeOptions{}) { … }
+//
 // An append is durable when [Store.Append] returns: the appends of all callers
 // that came together are one frame of the journal, written and synced with one
 // barrier. Nothing is visible to anybody before. Positions and versions are
@@ -22,5 +28,7 @@
 // never handed out, and what the index lacks in between is noticed: the read
 // fails with an [*event.CorruptError].
 //
-// One process writes to a directory. The package needs cgo.
+// One process writes to a directory, with as many goroutines as it likes; any
+// number may read beside it ([Options].ReadOnly). docs/OPERATIONS.md says how to
+// run a store, and what to do about each error. The package needs cgo.
 package eventstore

@@ -1,6 +1,13 @@
 // Package projection keeps views: tables of rows with secondary indexes, folded
 // from a log of events and read in place.
 //
+//	views, err := projection.Open("data/views", store, projection.Options{}, accountview.Balances(balances{}))
+//	defer views.Close()
+//	err = views.At(ctx, receipt.Position, func(s *projection.Snapshot) error {
+//		row, found, err := accountview.BalancesIn(s).Get("42")
+//		…
+//	})
+//
 // An [Engine] follows one [event.Reader], local or remote. It hands every event
 // to the views that want it and commits their rows, their index entries and the
 // position reached in one LMDB transaction, so each event counts exactly once,

@@ -5,6 +5,9 @@
 // flatc has such a check, --conform. It stops at the first finding and lets
 // most breaks through: the tests of this package show which.
 //
+//	findings, err := compat.Check(old, new, compat.FullTransitive)
+//	for _, f := range findings { … } // what breaks, why, and what to do instead
+//
 // # What backward and forward mean
 //
 // Data is written by code of one version of a schema, verified against

@@ -1,9 +1,18 @@
 // Package client is the Go client of a bus: a log, its commands and its views
 // over WAMP, protocol 1 (docs/PROTOCOL.md), without cgo.
 //
+//	c, err := client.Dial(ctx, "ws://localhost:8080/", client.Options{
+//		AuthID: "ann", Credentials: []client.Credential{client.Ticket(ticket)},
+//	})
+//	defer c.Close()
+//	credit := account.NewCredit(account.CreditFields{Amount: 100})
+//	receipt, err := c.Command(ctx, "account", "42", "credit", credit, client.CommandOptions{Key: "pay-7"})
+//	for e, err := range c.Subscribe(ctx, event.Selection{}, event.SubscribeOptions{}) { … }
+//
 // A [Client] is an [event.Log] and an [event.KeyReader], so that aggregates and
-// projections run on a remote log as they do on a local one. [Client.Subscribe] is lossless and the
-// fastest way to follow the whole log; event.Subscribe works too.
+// projections run on a remote log as they do on a local one. [Client.Subscribe]
+// is lossless and the fastest way to follow the whole log; [event.Subscribe]
+// works too.
 // [Client.SubscribeTopic] is only a hint: whoever sees that Previous is not the
 // last position it has reads the difference.
 //

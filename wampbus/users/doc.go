@@ -11,6 +11,9 @@
 // Blank lines and those that start with # count for nothing. Whoever has several
 // methods has several lines. `es user` writes them.
 //
+//	file, err := users.Open("users", func(err error) { log.Print(err) })
+//	bus, err := wampbus.New(wampbus.Options{Log: store, Schemas: store.Schemas(), Users: file})
+//
 // The file holds no password. It is secret all the same: the key of a wampcra
 // line is all that a client needs, as it is for every server of WAMP-CRA.
 package users
