@@ -235,9 +235,9 @@ func (s *Store) searchMatch(ctx context.Context, q event.Query, from uint64) (hi
 	if err != nil || !h.ok || h.partial {
 		return h, err
 	}
-	var f finder
+	f := finder{view: v.index}
 	defer f.close()
-	e, err := f.at(v.index, h.position)
+	e, err := f.at(h.position)
 	if err == nil && !q.Matches(e) {
 		err = errListedWrongly(h.position)
 	}

@@ -8,14 +8,16 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/internal/walk"
 )
 
 // index is the environment that follows the log.
 type index struct {
-	env   *lmdbenv.Env
-	lists [listKinds]lmdbenv.DBI
-	ids   lmdbenv.DBI
-	keys  lmdbenv.DBI
+	env    *lmdbenv.Env
+	lists  [listKinds]lmdbenv.DBI
+	ids    lmdbenv.DBI
+	keys   lmdbenv.DBI
+	mapped walk.Map
 	// runBytes is where runs are closed.
 	runBytes int
 	// harvest is scratch space of who writes: there is one at a time.
@@ -43,7 +45,7 @@ func openIndex(dir string, o lmdbenv.Options) (*index, error) {
 }
 
 func (x *index) databases() map[string]*lmdbenv.DBI {
-	dbs := map[string]*lmdbenv.DBI{"ids": &x.ids, "keys": &x.keys}
+	dbs := map[string]*lmdbenv.DBI{idsName: &x.ids, "keys": &x.keys}
 	for kind, name := range listNames {
 		dbs[name] = &x.lists[kind]
 	}

@@ -67,6 +67,9 @@ const (
 	indexDir   = "index"
 	viewsDir   = "views" // not of the store, but often beside it
 
+	recordsName = "log" // the log's database of records
+	idsName     = "ids" // the index's of ids
+
 	storeKey      = "store"
 	checkpointKey = "checkpoint"
 

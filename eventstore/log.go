@@ -10,6 +10,7 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/internal/walk"
 )
 
 // eventLog is the environment that holds the records.
@@ -19,6 +20,7 @@ type eventLog struct {
 	positions lmdbenv.DBI
 	schemas   lmdbenv.DBI
 	store     event.ID
+	mapped    walk.Map
 	// last is the id of the last event, as of open and of this store's own
 	// commits. It is the folder's.
 	last event.ID
@@ -36,7 +38,7 @@ func openLog(dir string, o lmdbenv.Options) (*eventLog, error) {
 	if err != nil {
 		return nil, errors.Join(err, env.Close())
 	}
-	for name, db := range map[string]*lmdbenv.DBI{"log": &l.records, "positions": &l.positions, "schemas": &l.schemas} {
+	for name, db := range map[string]*lmdbenv.DBI{recordsName: &l.records, "positions": &l.positions, "schemas": &l.schemas} {
 		if *db, err = open(name); err != nil {
 			return nil, errors.Join(fmt.Errorf("open database %q in %q: %w", name, dir, err), env.Close())
 		}
@@ -251,29 +253,6 @@ func (v logView) at(p place) (event.Event, error) {
 		return event.Event{}, err
 	}
 	return checked(p.id[:], record, p.position)
-}
-
-// finder finds the events that an index lists.
-type finder struct{ window }
-
-// at returns the event at a position that the index listed. It aliases the map.
-func (f *finder) at(v indexView, position uint64) (event.Event, error) {
-	if f.has(position) || f.next() == position {
-		return f.window.at(v.log, position)
-	}
-	found, err := f.lookup(v, position)
-	if err != nil {
-		return event.Event{}, err
-	}
-	if found {
-		return f.window.at(v.log, position)
-	}
-	var ids idTable
-	at, err := ids.place(v, position)
-	if err != nil {
-		return event.Event{}, err
-	}
-	return event.Event{}, &event.CorruptError{Position: position, Message: fmt.Sprintf("the index names id %s, which is not in the log", at.id)}
 }
 
 // append returns all events of the append that begins at a place. They alias

@@ -93,12 +93,28 @@ func (p *indexPostings) seek(position uint64) (hit, error) {
 	if at < 0 || at >= len(p.positions) {
 		return hit{}, nil
 	}
+	return p.hit(at), nil
+}
+
+// neighbour returns the hit behind the last one, if it is in the same run.
+func (p *indexPostings) neighbour() hit {
+	at := p.at + 1
+	if p.backward {
+		at = p.at - 1
+	}
+	if at < 0 || at >= len(p.positions) {
+		return hit{}
+	}
+	return p.hit(at)
+}
+
+func (p *indexPostings) hit(at int) hit {
 	p.at = at
 	h := hit{position: p.positions[at], ok: true}
 	if p.list.kind == byStream {
 		h.version = p.run.before + uint64(at) + 1
 	}
-	return h, nil
+	return h
 }
 
 // search returns the index of the first position of the run that is at or

@@ -142,9 +142,9 @@ func (r *reader) beforeVersion() (uint64, error) {
 	if err != nil || position == 0 {
 		return 0, err
 	}
-	var f finder
+	f := finder{view: r.index}
 	defer f.close()
-	e, err := f.at(r.index, position)
+	e, err := f.at(position)
 	if err == nil && (e.Stream() != r.sel.Stream || e.Version() != version) {
 		err = errListedWrongly(position)
 	}
@@ -226,7 +226,7 @@ func (r *reader) forward(from uint64) error {
 		}
 	}
 	if from = max(from, r.indexed+1); !r.done() && from <= r.head() {
-		return r.follow(r.tail, from, r.head(), r.tailAt)
+		return r.follow(r.tail, from, r.head(), tailEvents{r.tail})
 	}
 	return nil
 }
@@ -235,7 +235,7 @@ func (r *reader) forward(from uint64) error {
 // index below.
 func (r *reader) backward(from uint64) error {
 	if from > r.indexed {
-		if err := r.follow(r.tail, from, r.indexed+1, r.tailAt); err != nil {
+		if err := r.follow(r.tail, from, r.indexed+1, tailEvents{r.tail}); err != nil {
 			return err
 		}
 	}
@@ -246,50 +246,65 @@ func (r *reader) backward(from uint64) error {
 }
 
 func (r *reader) indexedOnly(from, to uint64) error {
-	f := finder{window: window{backward: r.sel.Backward}}
+	f := finder{view: r.index, window: window{backward: r.sel.Backward}}
 	defer f.close()
-	return r.follow(r.index, from, to, func(position uint64) (event.Event, error) { return f.at(r.index, position) })
+	return r.follow(r.index, from, to, &f)
 }
 
-func (r *reader) tailAt(position uint64) (event.Event, error) { return r.tail.at(position), nil }
+// eventsOf finds the events that a source lists.
+type eventsOf interface {
+	// gather is told which are asked for next.
+	gather(positions []uint64) error
+	at(position uint64) (event.Event, error)
+}
+
+// tailEvents are those of a tail, which are at hand.
+type tailEvents struct{ tail *tail }
+
+func (t tailEvents) gather([]uint64) error                   { return nil }
+func (t tailEvents) at(position uint64) (event.Event, error) { return t.tail.at(position), nil }
 
 // follow reads what a source lists between two positions.
-func (r *reader) follow(s source, from, to uint64, at func(uint64) (event.Event, error)) error {
+func (r *reader) follow(s source, from, to uint64, events eventsOf) error {
 	p, err := planSelection(s, r.sel)
 	if err != nil {
 		return err
 	}
 	p.bound, p.done = r.bound, r.ctx.Done()
-	for position := from; !before(to, position, r.sel.Backward) && position > 0 && !r.done(); {
-		if position != from && p.spent() {
-			r.stop(position)
-			return r.ctx.Err()
+	l := newListing(p, from, to)
+	defer l.close()
+	for size := 1; !l.ended; size = min(8*size, ahead) {
+		if r.sel.Limit > 0 {
+			size = min(size, r.sel.Limit)
 		}
-		p.steps++
-		h, err := p.seek(position)
-		if err != nil {
+		l.read(size)
+		if err := events.gather(l.positions); err != nil {
 			return err
 		}
-		if !h.ok || before(to, h.position, r.sel.Backward) {
-			return nil
+		for _, h := range l.hits {
+			if err := r.listed(h, events); err != nil || r.done() {
+				return err
+			}
 		}
-		if h.partial {
-			r.stop(h.position)
-			return r.ctx.Err()
-		}
-		e, err := at(h.position)
-		if err != nil {
-			return err
-		}
-		if !r.sel.Matches(e) || h.version != 0 && h.version != e.Version() {
-			return errListedWrongly(h.position)
-		}
-		if e.Version() >= r.sel.FromVersion {
-			r.give(e)
-		}
-		if position = h.position + 1; r.sel.Backward {
-			position = h.position - 1
-		}
+	}
+	if l.stopped > 0 {
+		r.stop(l.stopped)
+		return r.ctx.Err()
+	}
+	return l.err
+}
+
+// listed gives the event of a hit, if it is what the source says.
+func (r *reader) listed(h hit, events eventsOf) error {
+	e, err := events.at(h.position)
+	if err != nil {
+		return err
+	}
+	if !r.sel.Matches(e) || h.version != 0 && h.version != e.Version() {
+		return errListedWrongly(h.position)
+	}
+	if r.sel.FromVersion == 0 || e.Version() >= r.sel.FromVersion {
+		r.give(e)
 	}
 	return nil
 }

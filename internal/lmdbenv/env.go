@@ -64,6 +64,7 @@ type Env struct {
 	dir      string
 	env      *shared
 	readOnly bool
+	main     DBI
 	meta     DBI
 	created  bool
 
@@ -157,6 +158,10 @@ func (e *Env) Created() bool { return e.created }
 // Meta is the database that also holds kind and format. The owner's keys must
 // differ from "kind" and "format".
 func (e *Env) Meta() DBI { return e.meta }
+
+// Main is LMDB's own database, which has what it knows of the others under their
+// names. It is for reading.
+func (e *Env) Main() DBI { return e.main }
 
 // OpenDB returns the named database, which is made if it does not exist; opened
 // read-only, that is an error instead, see [IsNotFound]. The handle stays valid

@@ -48,14 +48,18 @@ func (e *Env) checkMeta(o Options) error {
 			return fmt.Errorf("%q: %w", e.dir, ErrForeign)
 		}
 		e.meta = meta
-		return e.View(func(txn *Txn) error { return e.readMeta(txn, o) })
+		return e.View(func(txn *Txn) (err error) {
+			if e.main, err = txn.OpenRoot(0); err != nil {
+				return err
+			}
+			return e.readMeta(txn, o)
+		})
 	}
-	return e.Update(func(txn *Txn) error {
-		root, err := txn.OpenRoot(0)
-		if err != nil {
+	return e.Update(func(txn *Txn) (err error) {
+		if e.main, err = txn.OpenRoot(0); err != nil {
 			return err
 		}
-		stat, err := txn.Stat(root)
+		stat, err := txn.Stat(e.main)
 		if err != nil {
 			return err
 		}

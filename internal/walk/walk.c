@@ -28,12 +28,6 @@ extern int mdb_cursor_get(void *cursor, val *key, val *data, int op) __attribute
 
 enum { page = 4096, line = 64, mdb_notfound = -30798 };
 
-static uint16_t le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
-
-static uint32_t le32(const unsigned char *p) {
-	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
 /* CRC-32C, where the processor has an instruction for it. */
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #include <nmmintrin.h>
@@ -134,35 +128,34 @@ static int intact(const unsigned char *record, size_t size, table *t) {
 	return c == le32(record + at);
 }
 
-static uint64_t le64(const unsigned char *p) { return le32(p) | (uint64_t)le32(p + 4) << 32; }
-
-static uint64_t be64(const unsigned char *p) {
-	return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 | (uint64_t)p[3] << 32 |
-	       (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 | (uint64_t)p[6] << 8 | (uint64_t)p[7];
-}
-
-/* Adds what the cursor met to the batch. The key has as many bytes as it says. */
-static void add(walk_batch *out, const val *key, const val *value) {
+/* Adds a record to the batch. The key has as many bytes as it says. */
+void walk_add(walk_batch *out, const unsigned char *key, size_t keysize, const unsigned char *value, size_t size) {
 	enum { entry_id = 4, entry_position = 6 };
-	walk_item *item = &out->items[out->count];
-	const unsigned char *k = key->data;
+	walk_item *item = &out->items[out->count++];
 	table t;
-	if (out->count == 0)
-		out->base = value->data;
-	item->key = (int64_t)((uintptr_t)key->data - (uintptr_t)out->base);
-	item->value = (int64_t)((uintptr_t)value->data - (uintptr_t)out->base);
-	item->keysize = (uint32_t)key->size;
-	item->size = (uint32_t)value->size;
-	item->intact = (uint32_t)intact(value->data, value->size, &t);
+	item->key = (int64_t)((uintptr_t)key - (uintptr_t)out->base);
+	item->value = (int64_t)((uintptr_t)value - (uintptr_t)out->base);
+	item->keysize = (uint32_t)keysize;
+	item->size = (uint32_t)size;
+	item->intact = (uint32_t)intact(value, size, &t);
 	item->placed = 0;
-	if (item->intact && key->size == 16) {
+	if (item->intact && keysize == 16) {
 		int64_t id = field(&t, entry_id, 16), position = field(&t, entry_position, 8);
-		if (id >= 0 && position >= 0 && le64(t.record + id) == be64(k) && le64(t.record + id + 8) == be64(k + 8)) {
+		if (id >= 0 && position >= 0 && le64(t.record + id) == be64(key) && le64(t.record + id + 8) == be64(key + 8)) {
 			item->position = le64(t.record + position);
 			item->placed = 1;
 		}
 	}
-	out->count++;
+}
+
+/* Adds nothing in the place of a record. */
+void walk_add_none(walk_batch *out) { memset(&out->items[out->count++], 0, sizeof *out->items); }
+
+/* Adds what a cursor met; offsets count from the first. */
+static void add(walk_batch *out, const val *key, const val *value) {
+	if (out->count == 0)
+		out->base = value->data;
+	walk_add(out, key->data, key->size, value->data, value->size);
 }
 
 /*

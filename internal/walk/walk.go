@@ -14,6 +14,10 @@ package walk
 /*
 #cgo CFLAGS: -O2 -std=gnu11 -Wall -Wextra
 #cgo darwin LDFLAGS: -Wl,-undefined,dynamic_lookup
+#cgo noescape walk_fill
+#cgo nocallback walk_fill
+#cgo noescape walk_find
+#cgo nocallback walk_find
 #include "walk.h"
 */
 import "C"
@@ -48,9 +52,11 @@ var handle = func() uintptr {
 	return field.Offset
 }()
 
-// able reports whether this processor checks records here. One that does not
-// leaves all of them to event.CheckRecord.
 var able = C.walk_can_check() == 1
+
+// Able reports whether this processor checks records here. On one that does not
+// no record is ever placed.
+func Able() bool { return able }
 
 // cursorOf returns LMDB's cursor, valid as long as c is open.
 func cursorOf(c *lmdbenv.Cursor) unsafe.Pointer {

@@ -13,12 +13,38 @@ typedef struct {
 } walk_item;
 
 typedef struct {
-	const unsigned char *base; /* the first value */
+	const unsigned char *base; /* that offsets count from */
 	uint32_t count;
 	uint32_t pad;
 	walk_item items[256];
 } walk_batch;
 
+/* A tree of LMDB in the state of a transaction. */
+typedef struct {
+	const unsigned char *base; /* the map */
+	uint64_t pages;            /* that it has at least */
+	uint64_t root;             /* page */
+	uint32_t page_size;        /* at least 512 */
+	uint32_t keysize;          /* 8 or 16: of all keys */
+} walk_tree;
+
+static inline uint16_t le16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
+
+static inline uint32_t le32(const unsigned char *p) {
+	return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t le64(const unsigned char *p) { return le32(p) | (uint64_t)le32(p + 4) << 32; }
+
+static inline uint64_t be64(const unsigned char *p) {
+	return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 | (uint64_t)p[3] << 32 |
+	       (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 | (uint64_t)p[6] << 8 | (uint64_t)p[7];
+}
+
+void walk_add(walk_batch *out, const unsigned char *key, size_t keysize, const unsigned char *value, size_t size);
+void walk_add_none(walk_batch *out);
+
 int walk_can_check(void);
 int walk_fill(void *cursor, int first, int further, uint32_t max, uint64_t max_bytes, walk_batch *out);
 int walk_find(void *ids, uint64_t block, uint32_t offset, size_t block_bytes, void *records, walk_batch *out);
+void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, walk_batch *out);
