@@ -325,7 +325,8 @@ func ExampleView_Digest() {
 		})
 		return d
 	}
-	fmt.Println(digest() == digest())
+	a, b := digest(), digest()
+	fmt.Println(a == b)
 	// Output: true
 }
 

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -25,7 +26,9 @@ type world struct {
 	// handler of "counts" fails, 0 for none. The follower reads them.
 	crash  atomic.Bool
 	broken atomic.Uint64
-	parked bool // "counts" is known to stand still
+	// broke is where it failed last, parked that it is known to stand still.
+	broke  uint64
+	parked bool
 	// skipped are the positions that version 1 of "counts" leaves out, and
 	// serving the version that "counts" is read from.
 	skipped map[uint64]bool
@@ -37,6 +40,7 @@ type world struct {
 func (w *world) open() {
 	e, err := Open(w.dir, w.log, Options{
 		Logger: quiet(), BatchEvents: 16, MaxWait: 30 * time.Second, MapSize: 1 << 30,
+		BuildRate: 10_000, // so that builds are under way while other things happen
 		failpoint: func(at failpoint) error {
 			if w.crash.Load() && failpoint(w.crashAt.Load()) == at {
 				return errors.New("crash")
@@ -84,10 +88,26 @@ func (w *world) crashAndRestart(t *rapid.T) {
 	w.open()
 }
 
+// beginRebuild leaves a rebuild under way.
+func (w *world) beginRebuild(t *rapid.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	view := rapid.SampledFrom(rebuilt).Draw(t, "view")
+	if err := w.e.Rebuild(ctx, view); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
+var rebuilt = []string{"items", "counts@1", "counts@2"}
+
 func (w *world) rebuild(t *rapid.T) {
-	view := rapid.SampledFrom([]string{"items", "counts@1", "counts@2"}).Draw(t, "view")
+	view := rapid.SampledFrom(rebuilt).Draw(t, "view")
 	err := w.e.Rebuild(t.Context(), view)
 	var failed *HandlerError
+	if errors.As(err, &failed) && w.broken.Load() == 0 && failed.Position == w.broke {
+		// It was under way while the handler was broken.
+		err = w.e.Rebuild(t.Context(), view)
+	}
 	switch {
 	case view == "counts@1" && w.broken.Load() != 0:
 		if !errors.As(err, &failed) {
@@ -106,6 +126,7 @@ func (w *world) breakHandler(t *rapid.T) {
 	}
 	head, _ := w.log.Head(t.Context())
 	w.broken.Store(head.Position + 1 + uint64(rapid.IntRange(0, 3).Draw(t, "in")))
+	w.broke = w.broken.Load()
 	for head.Position < w.broken.Load()-1 {
 		head.Position = w.log.addItem(t, ignored, item{})
 	}
@@ -255,7 +276,7 @@ func TestViewsEqualAFoldAfterAnything(t *testing.T) {
 		}()
 		t.Repeat(map[string]func(*rapid.T){
 			"append": w.append, "restart": w.restart, "crash": w.crashAndRestart,
-			"rebuild": w.rebuild, "break": w.breakHandler, "repair": w.repair, "skip": w.skip,
+			"rebuild": w.rebuild, "begin a rebuild": w.beginRebuild, "break": w.breakHandler, "repair": w.repair, "skip": w.skip,
 			"switch": w.switchVersion, "drop": w.dropAndRestart, "": w.check,
 		})
 	})
