@@ -61,12 +61,16 @@ func TestSoak(t *testing.T) {
 	killed := newSoak(s, *soakClients/2)
 	killed.misbehave, killed.stall = true, stall
 	killed.run(t, d*4/10, func() {
+		// A server that nobody is connected to yet is not worth killing.
+		eventually(t, "all writers are connected", func() bool { return int(killed.writers.Load()) == killed.writing() })
+		before := killed.sessions.Load()
 		if s.kills++; s.kills%3 == 0 {
 			s.stop()
 		} else {
 			s.kill()
 		}
 		s.start()
+		eventually(t, "a client has come back", func() bool { return killed.sessions.Load() > before })
 	})
 	t.Logf("killed %d times: %v", s.kills, killed)
 	if s.kills == 0 || killed.sessions.Load() == 0 {
@@ -113,6 +117,7 @@ type soak struct {
 	appended  atomic.Uint64 // events that were acknowledged
 	followed  atomic.Uint64
 	sessions  atomic.Uint64 // that clients made anew
+	writers   atomic.Int64  // that have connected
 	incidents atomic.Uint64
 	cuts      atomic.Uint64 // connections
 	deaths    atomic.Uint64 // of followers, which come again
@@ -127,6 +132,10 @@ func (s *soak) String() string {
 	return fmt.Sprintf("%d events appended, %d delivered, %d connections cut, %d followers killed, %d stalls of %v, %d reconnects, %d misdeeds",
 		s.appended.Load(), s.followed.Load(), s.cuts.Load(), s.deaths.Load(), s.stalls.Load(), s.stall, s.sessions.Load(), s.incidents.Load())
 }
+
+// writing is how many of the crowd write. They stay until it ends, and make
+// another session whenever they lose one.
+func (s *soak) writing() int { return max(s.clients/16, 2) }
 
 // run lets the crowd loose for a time, with disturb called now and then, and
 // checks what its well-behaved part has got.
@@ -144,7 +153,7 @@ func (s *soak) run(t *testing.T, d time.Duration, disturb func()) {
 		followers[i] = f
 		following.Go(func() { defer close(f.done); f.run(t, ctx) })
 	}
-	for i := range max(s.clients/16, 2) {
+	for i := range s.writing() {
 		writing.Go(func() { s.write(t, ctx, i) })
 	}
 	for i := 0; s.misbehave && i < s.clients-len(followers); i++ {
@@ -242,6 +251,7 @@ func (s *soak) write(t *testing.T, ctx context.Context, writer int) {
 		return
 	}
 	defer c.Close()
+	s.writers.Add(1)
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	run := rand.Uint64()
