@@ -466,3 +466,43 @@ func TestLongPollsTakeNoRoom(t *testing.T) {
 		}
 	}
 }
+
+// A call's timeout ends whatever the call waits for, and what serves it: a
+// program's procedure, its turn there, a view that is behind.
+func TestCallTimeout(t *testing.T) {
+	t.Parallel()
+	for _, f := range codec.Formats {
+		h := open(t, nil)
+		served := make(chan context.Context, 1)
+		h.handle(t, "bank.wait", wampbus.Procedure{Role: wampbus.Reader, Concurrency: 1, Serve: func(ctx context.Context, _ *wampbus.Request) (wampbus.Reply, error) {
+			served <- ctx
+			<-ctx.Done()
+			return wampbus.Reply{}, ctx.Err()
+		}})
+		w := h.join(t, f)
+		w.send(&wamp.Call{Request: 1, Options: wamp.Dict{}, Procedure: "bank.wait"}) // and has no timeout
+		first := <-served
+		for id, c := range map[wamp.ID]*wamp.Call{
+			2: {Procedure: "bank.wait"},
+			3: {Procedure: "es.view.balances.get", Arguments: wamp.List{"1"}, ArgumentsKw: wamp.Dict{"at_least": 1000, "wait_ms": 59000}},
+		} {
+			c.Request, c.Options = id, wamp.Dict{"timeout": 20}
+			w.send(c)
+			if m, ok := w.receive().(*wamp.Error); !ok || m.Error != wamp.ErrTimeout || m.Request != id {
+				t.Errorf("%v: %s: %#v", f, c.Procedure, m)
+			}
+		}
+		w.send(&wamp.Cancel{Request: 1, Options: wamp.Dict{}})
+		if m, ok := w.receive().(*wamp.Error); !ok || m.Error != wamp.ErrCanceled || m.Request != 1 {
+			t.Errorf("%v: a call without timeout: %#v", f, m)
+		}
+		<-first.Done()
+		w.send(&wamp.Call{Request: 4, Options: wamp.Dict{"timeout": 20}, Procedure: "bank.wait"})
+		if m, ok := w.receive().(*wamp.Error); !ok || m.Error != wamp.ErrTimeout || m.Request != 4 {
+			t.Errorf("%v: a program's procedure: %#v", f, m)
+		}
+		if ctx := <-served; !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			t.Errorf("%v: a program's procedure ends with %v", f, ctx.Err())
+		}
+	}
+}

@@ -1,12 +1,14 @@
 package wampbus_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,6 +191,55 @@ func TestFailuresAreSlowed(t *testing.T) {
 	}
 	if s := h.bus.Stats(); refused < flood/2 || s.LoginsFailed[users.Ticket] > flood/2 || s.LoginsThrottled == 0 {
 		t.Errorf("%d of %d were refused: %+v", refused, flood, s)
+	}
+}
+
+// A login that others' failures keep from being tried is told so, with a reason
+// of its own, and a client whose connection is lost meanwhile goes on trying
+// with the right secret until it is in.
+func TestTryLater(t *testing.T) {
+	t.Parallel()
+	file := userFile(t, [4]string{"ann", "reader", users.Ticket, "a"}, [4]string{"bob", "reader", users.CRA, "b"})
+	h := open(t, func(o *wampbus.Options) { o.Anonymous, o.Users = 0, file })
+	line := lay(t, h)
+	told := make(chan client.Status, 1)
+	bob := line.dial(t, client.Options{AuthID: "bob", Credentials: byCRA("b"), OnStatus: func(s client.Status) {
+		var said *client.Error
+		if s.State == client.Reconnecting && errors.As(s.Err, &said) && said.URI == "es.close.try_later" {
+			select {
+			case told <- s:
+			default:
+			}
+		}
+	}})
+	ctx, stop := context.WithCancel(deadline(t))
+	var failing sync.WaitGroup
+	for range 16 {
+		failing.Go(func() {
+			for ctx.Err() == nil {
+				if c, err := client.Dial(ctx, h.url, client.Options{AuthID: "eve", Credentials: byCRA("guess")}); err == nil {
+					t.Error("a wrong secret is in")
+					_ = c.Close()
+				}
+			}
+		})
+	}
+	eventually(t, "an attempt is refused untried", func() bool {
+		w := h.connect(t, codec.JSON)
+		w.send(&wamp.Hello{Realm: "verbatim", Details: wamp.Dict{"roles": everyRole["roles"], "authid": "ann", "authmethods": []any{users.Ticket}}})
+		m, ok := w.receive().(*wamp.Abort)
+		_ = w.conn.Close()
+		return ok && m.Reason == "es.close.try_later"
+	})
+	line.cut()
+	if s := <-told; s.Attempts == 0 {
+		t.Errorf("told to try later: %+v", s)
+	}
+	stop()
+	failing.Wait()
+	eventually(t, "the client is in again", func() bool { return bob.Status().State == client.Connected })
+	if _, err := bob.Head(deadline(t)); err != nil {
+		t.Error(err)
 	}
 }
 
