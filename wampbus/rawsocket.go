@@ -3,43 +3,15 @@ package wampbus
 import (
 	"bufio"
 	"context"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
-	"math/bits"
 	"net"
 	"sync"
 	"time"
 
+	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
-)
-
-// The octets of the RawSocket handshake, and the errors in its answer: WAMP
-// specification, section "RawSocket Transport".
-const (
-	rawMagic = 0x7f
-
-	rawErrSerializer  = 1
-	rawErrReserved    = 3
-	rawErrConnections = 4
-)
-
-// rawFormats are the formats by the number that the handshake has for them.
-var rawFormats = map[byte]codec.Format{1: codec.JSON, 2: codec.MessagePack, 3: codec.CBOR}
-
-// The kinds of frames, in the first octet of each.
-const (
-	rawMessage = 0
-	rawPing    = 1
-	rawPong    = 2
-)
-
-const (
-	// rawShortest is the length for which the handshake's length exponent is 0,
-	// rawLongest the most that the three octets of a frame's length can say.
-	rawShortest = 1 << 9
-	rawLongest  = 1<<24 - 1
+	"github.com/verbatim-es/verbatim/wampbus/internal/rawsocket"
 )
 
 // ServeRawSocket serves clients that connect to the listener, TCP or unix, by
@@ -104,7 +76,7 @@ func (b *Bus) acceptRaw(ctx context.Context, listener net.Listener, serve func(n
 func (b *Bus) serveRaw(ctx context.Context, conn net.Conn, own *group) {
 	if b.arriving.Add(1) > int64(b.limits.Sessions) {
 		b.arriving.Add(-1)
-		refuseRaw(conn, rawErrConnections)
+		refuseRaw(conn, rawsocket.RefuseConnections)
 		return
 	}
 	arrived := sync.OnceFunc(func() { b.arriving.Add(-1) })
@@ -120,17 +92,18 @@ func (b *Bus) serveRaw(ctx context.Context, conn net.Conn, own *group) {
 	}
 	s := newSession(b, conn, format, raw, since)
 	if b.sessions.add(s) != nil {
-		refuseRaw(conn, rawErrConnections)
+		refuseRaw(conn, rawsocket.RefuseConnections)
 		return
 	}
 	defer b.sessions.remove(s)
 	if own.add(s) != nil {
-		refuseRaw(conn, rawErrConnections)
+		refuseRaw(conn, rawsocket.RefuseConnections)
 		return
 	}
 	defer own.remove(s)
 	arrived()
-	if _, err := conn.Write(raw.answer()); err != nil {
+	answer := rawsocket.Greet(format, raw.limit)
+	if _, err := conn.Write(answer[:]); err != nil {
 		_ = conn.Close()
 		return
 	}
@@ -140,9 +113,10 @@ func (b *Bus) serveRaw(ctx context.Context, conn net.Conn, own *group) {
 	s.run(details)
 }
 
-func refuseRaw(conn net.Conn, reason byte) {
+func refuseRaw(conn net.Conn, why rawsocket.Refusal) {
 	_ = conn.SetWriteDeadline(time.Now().Add(lingerTime))
-	_, _ = conn.Write([]byte{rawMagic, reason << 4, 0, 0})
+	answer := why.Hello()
+	_, _ = conn.Write(answer[:])
 	_ = conn.Close()
 }
 
@@ -150,9 +124,8 @@ func refuseRaw(conn net.Conn, reason byte) {
 type rawSocket struct {
 	in     *bufio.Reader
 	source *watched // of in
-	format byte
-	takes  int // the longest message that the client takes
-	limit  int // the longest that it may send
+	takes  int      // the longest message that the client takes
+	limit  int      // the longest that it may send
 	pinged func([]byte)
 	ponged func()
 }
@@ -162,35 +135,20 @@ type rawSocket struct {
 func greetRaw(conn net.Conn, limit int) (*rawSocket, codec.Format, error) {
 	source := &watched{Reader: conn}
 	in := bufio.NewReaderSize(source, 4<<10)
-	var hello [4]byte
+	var hello rawsocket.Hello
 	if _, err := io.ReadFull(in, hello[:]); err != nil {
 		return nil, 0, err
 	}
-	format, known := rawFormats[hello[1]&0xf]
-	switch {
-	case hello[0] != rawMagic:
-		return nil, 0, fmt.Errorf("the first octet is 0x%02x, not 0x%02x", hello[0], rawMagic)
-	case !known:
-		refuseRaw(conn, rawErrSerializer)
-		return nil, 0, fmt.Errorf("serializer %d is unknown", hello[1]&0xf)
-	case hello[2] != 0 || hello[3] != 0:
-		refuseRaw(conn, rawErrReserved)
-		return nil, 0, errors.New("the reserved octets are not zero")
+	format, err := hello.Asks()
+	var refused rawsocket.Refusal
+	if errors.As(err, &refused) {
+		refuseRaw(conn, refused)
 	}
-	return &rawSocket{
-		in: in, source: source, format: hello[1] & 0xf,
-		takes: min(rawShortest<<(hello[1]>>4), rawLongest), limit: max(min(limit, rawLongest), rawShortest),
-	}, format, nil
-}
-
-// answer is the server's part of the handshake: the largest length exponent
-// whose length is not above the limit.
-func (r *rawSocket) answer() []byte {
-	exponent := bits.Len(uint(r.limit)) - 10
-	if r.limit == rawLongest {
-		exponent = 15 // which stands for one more than the frames can say
+	if err != nil {
+		return nil, 0, err
 	}
-	return []byte{rawMagic, byte(exponent)<<4 | r.format, 0, 0}
+	limit = max(min(limit, rawsocket.Longest), rawsocket.Shortest)
+	return &rawSocket{in: in, source: source, takes: hello.Takes(), limit: limit}, format, nil
 }
 
 func (*rawSocket) name() string { return "rawsocket" }
@@ -204,28 +162,22 @@ func (r *rawSocket) serve(s *session) {
 
 func (r *rawSocket) receive() ([]byte, error) {
 	for {
-		var head [4]byte
-		if _, err := io.ReadFull(r.in, head[:]); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil, errLeft
-			}
-			return nil, err
-		}
-		kind, n := head[0], int(binary.BigEndian.Uint32(head[:])&rawLongest)
+		kind, b, err := rawsocket.Read(r.in, r.limit)
+		var unknown rawsocket.KindError
 		switch {
-		case kind > rawPong:
-			return nil, &misframed{closeProtocol, fmt.Sprintf("a frame's first octet is 0x%02x", kind)}
-		case n > r.limit:
+		case errors.Is(err, io.EOF):
+			return nil, errLeft
+		case errors.As(err, &unknown):
+			return nil, &misframed{closeProtocol, unknown.Error()}
+		case errors.As(err, new(*event.TooLargeError)):
 			return nil, errTooLong
-		}
-		b, err := r.payload(n)
-		if err != nil {
+		case err != nil:
 			return nil, err
 		}
 		switch kind {
-		case rawMessage:
+		case rawsocket.Message:
 			return b, nil
-		case rawPing:
+		case rawsocket.Ping:
 			r.pinged(b)
 		default:
 			r.ponged()
@@ -233,31 +185,15 @@ func (r *rawSocket) receive() ([]byte, error) {
 	}
 }
 
-// payload reads n bytes. It takes memory as they come, not as they are announced.
-func (r *rawSocket) payload(n int) ([]byte, error) {
-	const trusted = 64 << 10
-	b := make([]byte, 0, min(n, trusted))
-	for len(b) < n {
-		if len(b) == cap(b) {
-			b = append(make([]byte, 0, min(n, 2*cap(b))), b...)
-		}
-		read, err := io.ReadFull(r.in, b[len(b):cap(b)])
-		if b = b[:len(b)+read]; err != nil {
-			return nil, err
-		}
-	}
-	return b, nil
-}
-
 func (r *rawSocket) appendHead(dst []byte, kind frame, n int) []byte {
-	octet := uint32(rawMessage)
+	as := rawsocket.Message
 	switch kind {
 	case framePing:
-		octet = rawPing
+		as = rawsocket.Ping
 	case framePong:
-		octet = rawPong
+		as = rawsocket.Pong
 	}
-	return binary.BigEndian.AppendUint32(dst, octet<<24|uint32(n))
+	return rawsocket.AppendHead(dst, as, n)
 }
 
 // appendClose appends nothing: a RawSocket is just closed.
