@@ -243,6 +243,16 @@ func (s *Set) VerifyReadable(typ string, data []byte) error {
 	return schema.plans[typ].Verify(data)
 }
 
+// VerifyRow is [Set.VerifyReadable] for a row of a view, which has a size
+// prefix. typ is the type of the view's rows.
+func (s *Set) VerifyRow(typ string, row []byte) error {
+	schema, table := s.find(typ, 0)
+	if table == nil {
+		return &UnknownTypeError{Type: typ}
+	}
+	return schema.plans[typ].VerifySizePrefixed(row)
+}
+
 // AppendTags appends to dst the tags "key:value" that the schema of that
 // fingerprint (0: the current one) declares for data, which [Set.Verify]
 // accepted with the same arguments: numbers in decimal, bools as true or

@@ -85,7 +85,7 @@ func (h *house) dialRaw(t *testing.T, scheme string, config *tls.Config, o clien
 		listener = tls.NewListener(listener, config)
 	}
 	h.serveRaw(t, listener)
-	c, err := client.Dial(deadline(t), scheme+"://"+listener.Addr().String(), o)
+	c, err := client.Dial(deadline(t), scheme+"://"+listener.Addr().String(), h.reading(o))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func Example() {
 	defer stop()
 	go func() { _ = bus.ServeWebSocket(ctx, listener) }()
 
-	c, err := client.Dial(ctx, "ws://"+listener.Addr().String()+"/", client.Options{})
+	c, err := client.Dial(ctx, "ws://"+listener.Addr().String()+"/", client.Options{Schemas: store.Schemas()})
 	if err != nil {
 		log.Fatal(err)
 	}

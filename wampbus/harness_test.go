@@ -106,10 +106,21 @@ func serve(t *testing.T, o wampbus.Options) *house {
 	return h
 }
 
+// reading has a client verify what it gets by the house's schemas, where the
+// house is a bank and the test says nothing else.
+func (h *house) reading(o client.Options) client.Options {
+	if o.Schemas == nil && !o.Unverified {
+		if o.Unverified = h.store == nil; h.store != nil {
+			o.Schemas = h.store.Schemas()
+		}
+	}
+	return o
+}
+
 // dial returns a client of the house.
 func (h *house) dial(t *testing.T, o client.Options) *client.Client {
 	t.Helper()
-	c, err := client.Dial(deadline(t), h.url, o)
+	c, err := client.Dial(deadline(t), h.url, h.reading(o))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +323,7 @@ func (w *wire) ended() (reason wamp.URI) {
 // alive fails unless the house still serves others.
 func (h *house) alive(t *testing.T) {
 	t.Helper()
-	c, err := client.Dial(deadline(t), h.url, client.Options{})
+	c, err := client.Dial(deadline(t), h.url, client.Options{Unverified: true})
 	if err != nil {
 		t.Fatalf("the house is down: %v", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/event/memstore"
 	"github.com/verbatim-es/verbatim/examples/bank/account"
+	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/wampbus"
 	"github.com/verbatim-es/verbatim/wampbus/client"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
@@ -199,7 +201,7 @@ func TestShutdown(t *testing.T) {
 			if err := <-down; err != nil {
 				t.Error(err)
 			}
-			if _, err := client.Dial(deadline(t), h.url, client.Options{}); err == nil {
+			if _, err := client.Dial(deadline(t), h.url, client.Options{Unverified: true}); err == nil {
 				t.Error("it still answers")
 			}
 		})
@@ -322,10 +324,10 @@ func TestAuthenticators(t *testing.T) {
 		o.Anonymous = 0
 		o.Authenticators = []auth.Authenticator{auth.NewTicketAuthenticator(users, time.Second)}
 	})
-	if _, err := client.Dial(deadline(t), h.url, client.Options{}); err == nil {
+	if _, err := client.Dial(deadline(t), h.url, client.Options{Unverified: true}); err == nil {
 		t.Error("an anonymous client is in")
 	}
-	if _, err := client.Dial(deadline(t), h.url, client.Options{AuthID: "ann", Credentials: ticket("wrong")}); err == nil {
+	if _, err := client.Dial(deadline(t), h.url, client.Options{Unverified: true, AuthID: "ann", Credentials: ticket("wrong")}); err == nil {
 		t.Error("a wrong ticket is in")
 	}
 	ann := h.dial(t, client.Options{AuthID: "ann", Credentials: ticket("a")})
@@ -406,9 +408,9 @@ func TestBadOptions(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	for _, o := range []client.Options{{Serialization: "xml"}, {KeepAlive: -1}} {
-		if _, err := client.Dial(t.Context(), "ws://127.0.0.1:1/", o); err == nil {
-			t.Errorf("client options %+v: accepted", o)
+	for _, o := range []client.Options{{Unverified: true, Serialization: "xml"}, {Unverified: true, KeepAlive: -1}, {}, {Unverified: true, Schemas: new(schema.Set)}} {
+		if _, err := client.Dial(t.Context(), "ws://127.0.0.1:1/", o); err == nil || !strings.HasPrefix(err.Error(), "client: ") {
+			t.Errorf("client options %+v: %v", o, err)
 		}
 	}
 }

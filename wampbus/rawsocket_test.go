@@ -364,7 +364,7 @@ func TestNexusClient(t *testing.T) {
 			}
 		}
 	}
-	c, err := client.Dial(deadline(t), "wss://"+web.Addr().String()+"/", client.Options{TLS: trusting})
+	c, err := client.Dial(deadline(t), "wss://"+web.Addr().String()+"/", client.Options{Unverified: true, TLS: trusting})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,7 @@ func serveSoak(place string) error {
 	}
 	bus, err := wampbus.New(wampbus.Options{
 		Log: store, Schemas: store.Schemas(), Anonymous: wampbus.Writer, Logger: quiet,
-		Limits: wampbus.Limits{Queue: 4 << 20, Message: 1 << 20, KeepAlive: 2 * time.Second, Handshake: 2 * time.Second, Write: 2 * time.Second, Shutdown: 2 * time.Second},
+		Limits: wampbus.Limits{Queue: 4 << 20, Message: 1 << 20, KeepAlive: 2 * time.Second, Handshake: 2 * time.Second, Write: 2 * time.Second},
 	})
 	if err != nil {
 		return err

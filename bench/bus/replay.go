@@ -19,6 +19,7 @@ import (
 	"github.com/verbatim-es/verbatim/bench/store/ledger"
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/eventstore"
+	"github.com/verbatim-es/verbatim/schema"
 	"github.com/verbatim-es/verbatim/wampbus"
 	"github.com/verbatim-es/verbatim/wampbus/client"
 )
@@ -278,7 +279,11 @@ func records(page []byte) (n int) {
 }
 
 func consumeClient(address string, events, _ int) (time.Duration, error) {
-	c, err := client.Dial(timeout(), "ws://"+address+"/", client.Options{})
+	set, err := schema.Load(ledger.Schema)
+	if err != nil {
+		return 0, err
+	}
+	c, err := client.Dial(timeout(), "ws://"+address+"/", client.Options{Schemas: set})
 	if err != nil {
 		return 0, err
 	}

@@ -37,7 +37,7 @@ func (d *demo) enrol(ctx context.Context) error {
 		}
 	}()
 	for range min(d.Clients, 8) {
-		c, err := client.Dial(ctx, d.url, client.Options{})
+		c, err := dial(ctx, d.url)
 		if err != nil {
 			return err
 		}

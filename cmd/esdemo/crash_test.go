@@ -74,7 +74,7 @@ func TestKillLosesNothing(t *testing.T) {
 // acknowledged before it lets its subscribers go.
 func TestTerminationLosesNoLiveEvent(t *testing.T) {
 	s := startServer(t, filepath.Join(t.TempDir(), "data"))
-	c, err := client.Dial(t.Context(), s.url, client.Options{NoReconnect: true})
+	c, err := client.Dial(t.Context(), s.url, client.Options{Unverified: true, NoReconnect: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func (s *served) endDuringLoad(t *testing.T, round, after int, end func()) []ack
 // until the connection breaks.
 func credit(ctx context.Context, url, id string) func(yield func(acknowledged) bool) {
 	return func(yield func(acknowledged) bool) {
-		c, err := client.Dial(ctx, url, client.Options{NoReconnect: true})
+		c, err := client.Dial(ctx, url, client.Options{Unverified: true, NoReconnect: true})
 		if err != nil {
 			return
 		}
@@ -214,7 +214,7 @@ func credit(ctx context.Context, url, id string) func(yield func(acknowledged) b
 
 func checkAcknowledged(t *testing.T, s *served, all []acknowledged) {
 	t.Helper()
-	c, err := client.Dial(t.Context(), s.url, client.Options{})
+	c, err := client.Dial(t.Context(), s.url, client.Options{Unverified: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func checkViews(t *testing.T, s *served) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := client.Dial(t.Context(), s.url, client.Options{})
+	c, err := client.Dial(t.Context(), s.url, client.Options{Unverified: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,7 +127,7 @@ func (d *demo) play(ctx context.Context, s *server) error {
 		return fmt.Errorf("courses: %w", err)
 	}
 
-	c, err := client.Dial(ctx, d.url, client.Options{})
+	c, err := dial(ctx, d.url)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (d *demo) load(ctx context.Context) (inflow int64, err error) {
 }
 
 func (d *demo) openHouse(ctx context.Context) error {
-	c, err := client.Dial(ctx, d.url, client.Options{})
+	c, err := dial(ctx, d.url)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ type liveLeg struct {
 const patience = 5 * time.Second
 
 func (d *demo) subscribe(ctx context.Context) (*liveLeg, error) {
-	c, err := client.Dial(ctx, d.url, client.Options{})
+	c, err := dial(ctx, d.url)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (l *liveLeg) repair(ctx context.Context, c *client.Client, head uint64) err
 // replay pages through the whole log on a connection of its own, hashes the
 // bytes as received and folds the balances by itself.
 func (d *demo) replay(ctx context.Context) (fold, error) {
-	c, err := client.Dial(ctx, d.url, client.Options{})
+	c, err := dial(ctx, d.url)
 	if err != nil {
 		return nil, err
 	}

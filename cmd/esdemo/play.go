@@ -7,7 +7,6 @@ import (
 
 	"github.com/verbatim-es/verbatim/aggregate"
 	"github.com/verbatim-es/verbatim/event"
-	"github.com/verbatim-es/verbatim/wampbus/client"
 )
 
 // tally is what came of one client's commands.
@@ -20,7 +19,7 @@ type tally struct {
 // playClient sends a player's commands, one at a time, on a connection of its
 // own, and compares each answer with the prediction.
 func (d *demo) playClient(ctx context.Context, p *player, commands int) (t tally, err error) {
-	c, err := client.Dial(ctx, d.url, client.Options{})
+	c, err := dial(ctx, d.url)
 	if err != nil {
 		return t, err
 	}

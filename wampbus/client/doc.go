@@ -24,8 +24,8 @@
 // it one that ends. [Client.Status] and Options.OnStatus tell how things are.
 //
 // Whatever arrives is verified before it is handed out: structure and checksum
-// of every record, and with Options.Schemas its data. Without Options.Schemas data
-// is as the server says, and so are rows of views always: do not read either with
-// generated code unless you trust the server as you trust the program, or have
-// verified them with a schema.Set first.
+// of every record, its data and the rows of views, by Options.Schemas. With
+// Options.Unverified data and rows are as the server says: do not read either
+// with generated code unless you trust the server as you trust the program, or
+// have verified them with a schema.Set first.
 package client

@@ -154,6 +154,11 @@ func (c *Client) ReadPage(ctx context.Context, s event.Selection, o event.PageOp
 	if err != nil {
 		return event.Page{}, err
 	}
+	return c.page(r, &s)
+}
+
+// page reads the answer to es.read for s.
+func (c *Client) page(r *wamp.Result, s *event.Selection) (event.Page, error) {
 	a := answer{procedure: "es.read", result: r}
 	page := event.Page{
 		Records: a.binary(),
@@ -166,7 +171,7 @@ func (c *Client) ReadPage(ctx context.Context, s event.Selection, o event.PageOp
 	if a.err != nil {
 		return event.Page{}, a.err
 	}
-	if err := c.checkPage(&page, &s); err != nil {
+	if err := c.checkPage(&page, s); err != nil {
 		return event.Page{}, err
 	}
 	return page, nil

@@ -3,6 +3,7 @@ package client
 import (
 	"cmp"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -15,7 +16,8 @@ import (
 	"github.com/verbatim-es/verbatim/wampbus/internal/dial"
 )
 
-// Options configures a [Client]. Its zero value works.
+// Options configures a [Client]. One of Schemas and Unverified is required; the
+// zero value of every other field works.
 type Options struct {
 	// Realm is the WAMP realm; "" means "verbatim".
 	Realm string
@@ -29,12 +31,17 @@ type Options struct {
 	AuthID      string
 	Credentials []Credential
 
-	// Schemas, unless nil, are what the client's code was generated from. The
-	// data of every event of their types is then verified before it is handed
-	// out, so that typed accessors may read it: a server is outside, and its
-	// bytes are trusted no more than others. Without it, data is as the server
-	// says.
+	// Schemas are what the client's code was generated from. The data of every
+	// event of their types, and every row of their views, is verified before it
+	// is handed out, so that typed accessors may read it: a server is outside,
+	// and its bytes are trusted no more than others. What their code does not
+	// know is handed out as it is.
 	Schemas *schema.Set
+	// Unverified says that nothing is verified but records, their checksums and
+	// where rows end: data and rows are as the server says. It is for programs
+	// that only hand them on, or verify them themselves. One of Schemas and
+	// Unverified must be set.
+	Unverified bool
 
 	// NoReconnect has the client be over when its first session is.
 	NoReconnect bool
@@ -85,6 +92,9 @@ func (o Options) withDefaults() (Options, codec.Format, error) {
 		o.Logger = slog.Default()
 	}
 	o.ReconnectMax = max(o.ReconnectMax, o.ReconnectMin)
+	if (o.Schemas == nil) == !o.Unverified {
+		return o, 0, errors.New("client: set Options.Schemas to what the program's code was generated from, or Options.Unverified when it does not read what it gets, and not both")
+	}
 	if o.ReconnectMin < 0 || o.KeepAlive < 0 || o.MaxMessage < 0 || o.EventQueue < 0 {
 		return o, 0, fmt.Errorf("client: options must not be negative")
 	}

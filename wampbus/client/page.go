@@ -44,19 +44,24 @@ func (c *Client) checkPage(p *event.Page, s *event.Selection) error {
 // was generated from, whichever version of them wrote it. Types that they don't
 // have, no code of theirs will read.
 func (c *Client) checkData(e event.Event) error {
-	if c.options.Schemas == nil {
+	if c.options.Unverified {
 		return nil
 	}
-	err := c.options.Schemas.VerifyReadable(e.Type(), e.Data())
+	if err := invalid(e.Type(), c.options.Schemas.VerifyReadable(e.Type(), e.Data())); err != nil {
+		return fmt.Errorf("the event at position %d: %w", e.Position(), err)
+	}
+	return nil
+}
+
+// invalid is what a refusal of a type's bytes means to a program: nothing, when
+// its code does not have the type.
+func invalid(typ string, err error) error {
 	var wrong *verify.Error
 	switch {
 	case errors.As(err, new(*schema.UnknownTypeError)):
 		return nil
 	case errors.As(err, &wrong):
-		err = &event.InvalidDataError{Type: e.Type(), Path: wrong.Path, Offset: wrong.Offset, Message: wrong.Message}
+		return &event.InvalidDataError{Type: typ, Path: wrong.Path, Offset: wrong.Offset, Message: wrong.Message}
 	}
-	if err != nil {
-		return fmt.Errorf("the event at position %d: %w", e.Position(), err)
-	}
-	return nil
+	return err
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
+
+	"github.com/verbatim-es/verbatim/schema"
 )
 
 // ViewOptions are optional.
@@ -26,7 +29,8 @@ func (o ViewOptions) request(procedure string, args wamp.List) request {
 
 // ViewGet returns the row with a primary key as stored, a size-prefixed
 // FlatBuffer, nil when there is none, and the position of the view: es.view.
-// The row has not been verified. key is a string, bool or number.
+// It is verified as a row of the view in Options.Schemas, if that has the view.
+// key is a string, bool or number.
 func (c *Client) ViewGet(ctx context.Context, view string, key any, o ViewOptions) (row []byte, position uint64, err error) {
 	procedure := "es.view." + view + ".get"
 	r, err := c.call(ctx, o.request(procedure, wamp.List{key}))
@@ -34,10 +38,52 @@ func (c *Client) ViewGet(ctx context.Context, view string, key any, o ViewOption
 		return nil, 0, err
 	}
 	a := answer{procedure: procedure, result: r}
-	if len(r.Arguments) > 0 {
-		row = a.binary()
+	position = a.number("position")
+	if len(r.Arguments) == 0 || a.err != nil {
+		return nil, position, a.err
 	}
-	return row, a.number("position"), a.err
+	rows := Rows{Data: a.binary(), Count: 1}
+	if a.err == nil {
+		a.err = c.checkRows(view, rows)
+	}
+	if a.err != nil {
+		return nil, 0, a.err
+	}
+	return rows.Data, position, nil
+}
+
+// checkRows verifies that rows are as many as the server says, and each of them
+// by the schemas of the client's code. A view that they don't have, no code of
+// theirs will read.
+func (c *Client) checkRows(view string, rows Rows) error {
+	typ := c.rowType(view)
+	n := 0
+	for row, err := range rows.All() {
+		if err == nil && typ != "" {
+			err = invalid(typ, c.options.Schemas.VerifyRow(typ, row))
+		}
+		if err != nil {
+			return fmt.Errorf("row %d of view %q: %w", n, view, err)
+		}
+		n++
+	}
+	if n != rows.Count {
+		return fmt.Errorf("view %q answered %d rows and says that they are %d", view, n, rows.Count)
+	}
+	return nil
+}
+
+// rowType is the type of a view's rows, "" when the client's code has none.
+func (c *Client) rowType(view string) string {
+	if c.options.Unverified {
+		return ""
+	}
+	for _, t := range c.options.Schemas.Types() {
+		if t.Role == schema.RoleView && t.View == view {
+			return t.Name
+		}
+	}
+	return ""
 }
 
 // Range selects rows of a view. The zero value is all of them, by primary key.
@@ -58,7 +104,7 @@ type Range struct {
 // Rows are the answer to a range.
 type Rows struct {
 	// Data holds the rows as stored, size-prefixed FlatBuffers, one after the
-	// other. They have not been verified.
+	// other, each verified as [Client.ViewGet] does.
 	Data []byte
 	// Count is the number of rows.
 	Count int
@@ -92,10 +138,21 @@ func (c *Client) ViewList(ctx context.Context, view string, r Range, o ViewOptio
 	if err != nil {
 		return Rows{}, err
 	}
+	return c.rows(view, procedure, result)
+}
+
+// rows reads the answer to a list of a view.
+func (c *Client) rows(view, procedure string, result *wamp.Result) (Rows, error) {
 	a := answer{procedure: procedure, result: result}
 	rows := Rows{Data: a.binary(), Count: int(a.number("count")), Position: a.number("position")}
 	rows.Cursor, _ = result.ArgumentsKw["cursor"].(string)
-	return rows, a.err
+	if a.err == nil {
+		a.err = c.checkRows(view, rows)
+	}
+	if a.err != nil {
+		return Rows{}, a.err
+	}
+	return rows, nil
 }
 
 var errTornRows = errors.New("the answer ends inside a row")
