@@ -110,7 +110,9 @@ type Field struct {
 	Type   Type
 	// Required fields are never absent, Optional scalars have no default.
 	Required, Optional bool
-	// DefaultInt and DefaultReal are what an absent scalar reads as.
+	// DefaultInt and DefaultReal are what an absent scalar reads as. In place of
+	// a default of 2^63 and more, flatc writes 0 into a binary schema, which
+	// can't be told from it there: es generate refuses such a .fbs.
 	DefaultInt  int64
 	DefaultReal float64
 	// Tag is the key of the tag derived from the field, "" for none.

@@ -136,6 +136,35 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	goCommand(t, dir, nil, "test", "./sale/saleview")
 }
 
+// What people may think of that nobody here did: the schemas compile, an
+// aggregate of each takes commands, and their events are shown.
+func TestStrangeSchemasWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles a module")
+	}
+	t.Parallel()
+	dir := module(t, "example.test/strange")
+	if err := os.CopyFS(dir, os.DirFS("testdata/strange")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(dir, "program"), os.DirFS("testdata/program/strange")); err != nil {
+		t.Fatal(err)
+	}
+	schemas, err := filepath.Glob(filepath.Join(dir, "*.fbs"))
+	if err != nil || len(schemas) < 13 {
+		t.Fatalf("%d schemas, %v", len(schemas), err)
+	}
+	files, err := generate(t, codegen.Options{}, schemas...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := codegen.Write(files); err != nil {
+		t.Fatal(err)
+	}
+	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "test", "./program")
+	goCommand(t, dir, nil, "vet", "./...")
+}
+
 // Code of another generator than the module's does not compile, and the error
 // says what to do.
 func TestStaleCodeDoesNotCompile(t *testing.T) {

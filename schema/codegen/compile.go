@@ -30,8 +30,12 @@ func Compile(ctx context.Context, compiler *flatc.Compiler, warn io.Writer, path
 	if err != nil {
 		return nil, err
 	}
-	if _, err := schema.Parse(bfbs); err != nil {
+	model, err := schema.Parse(bfbs)
+	if err != nil {
 		return nil, stage.main.inModelError(err)
+	}
+	if problems := lostDefaults(stage.main, model); problems != nil {
+		return nil, problems
 	}
 	return bfbs, nil
 }

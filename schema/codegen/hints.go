@@ -16,7 +16,8 @@ var hints = []struct {
 }{
 	{regexp.MustCompile(`type referenced but not defined`), "declare it, or include the file that does"},
 	{regexp.MustCompile(`only non-scalar fields in tables may be 'required'`), "a number is always there, as its default at least; drop required"},
-	{regexp.MustCompile(`(datatype|field) already exists`), "rename one"},
+	{regexp.MustCompile(`(datatype|field|enum) already exists`), "rename one"},
+	{regexp.MustCompile(`illegal character`), "names are made of a-z, A-Z, 0-9 and _; anything may be in comments"},
 	{regexp.MustCompile(`Cannot assign token starting with '.*' to value of <> type`), `the values of attributes are in quotes: (name: "value")`},
 	{regexp.MustCompile(`Default values for strings and vectors`), "leave the default out"},
 	{regexp.MustCompile(`expecting: ; instead got`), "a semicolon is missing before it"},

@@ -121,6 +121,9 @@ func (l *linter) field(d *decl, f *fieldDecl) bool {
 	if _, ok := f.attrs["deprecated"]; ok {
 		return false
 	}
+	if n, err := strconv.Atoi(f.attrs["force_align"]); err == nil && n > 8 {
+		l.report(f.line, fmt.Sprintf("field %s is aligned to %d bytes", name, n), "records are aligned to 8: use force_align: 8 or less")
+	}
 	if f.array {
 		l.report(f.line, fmt.Sprintf("field %s is an array of fixed length", name), "FlatBuffers for Go has none: use a vector in a table, or single fields")
 	}
@@ -378,7 +381,23 @@ func lintModel(src *source, s *schema.Schema) Problems {
 			problems = append(problems, Problem{src.file, src.lineOf(t.Name), fmt.Sprintf("view %s in a namespace without events", t.Name), "declare it beside the events that it shows"})
 		}
 	}
-	return problems.sorted()
+	return slices.Concat(problems, strayMessages(src, s), lostDefaults(src, s)).sorted()
+}
+
+// strayMessages reports events and commands of an aggregate that another file
+// declares, whose package would have no decider for them.
+func strayMessages(src *source, s *schema.Schema) (problems Problems) {
+	for _, t := range s.Tables {
+		if t.Role != schema.RoleEvent && t.Role != schema.RoleCommand {
+			continue
+		}
+		if _, here := s.Table(t.State); !here {
+			problems = append(problems, Problem{src.file, src.lineOf(t.Name),
+				fmt.Sprintf("%s %s belongs to aggregate %s, which is declared in a file that is included", t.Role, t.Name, t.State),
+				"declare an aggregate, its events and its commands in one file, which becomes one Go package"})
+		}
+	}
+	return problems
 }
 
 // lineOf finds the declaration of a table, or of a field given as

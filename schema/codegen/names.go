@@ -10,8 +10,10 @@ import (
 )
 
 // camel is the exported Go name of a field, by flatc's rule, so that both
-// layers call it the same: "batch_key" is "BatchKey". No initialisms.
+// layers call it the same: "batch_key" is "BatchKey". No initialisms, and none
+// are left: "userID" is "UserId", "URLs" is "Urls".
 func camel(name string) string {
+	name = snake(name)
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {
 		switch {
@@ -27,13 +29,41 @@ func camel(name string) string {
 	return b.String()
 }
 
+// snake is what flatc takes a name for before it makes one in camel case of it:
+// CamelToSnake of its src/util.cpp, letter by letter.
+func snake(name string) string {
+	var b strings.Builder
+	for i := range len(name) {
+		switch c := name[i]; {
+		case i == 0 || c == '_' || isLower(c):
+			b.WriteByte(lower(c))
+		default:
+			if before := name[i-1]; isLower(before) || isDigit(before) && !isDigit(c) {
+				b.WriteByte('_')
+			}
+			b.WriteByte(lower(c))
+		}
+	}
+	return b.String()
+}
+
+func isLower(c byte) bool { return c >= 'a' && c <= 'z' }
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
+}
+
 // taken are the names that a parameter would hide from the function it belongs
 // to: its other names, imported packages, and what the language declares.
 var taken = func() map[string]bool {
 	m := map[string]bool{}
 	for _, name := range strings.Fields(`
 		b f v h d e c r s ctx id opts tx at log row bfbs fingerprint
-		aggregate context event fb flat flatbuffers iter projection schema slices
+		aggregate context event fb flat flatbuffers fmt iter projection schema slices
 		any bool byte error int int8 int16 int32 int64 float32 float64 string
 		uint uint8 uint16 uint32 uint64 true false nil iota
 		append cap clear len make max min new panic range`) {

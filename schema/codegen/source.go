@@ -58,7 +58,8 @@ type fieldDecl struct {
 	name   string
 	typ    string // name of the type, of the element's type, or of a member's table
 	vector bool
-	array  bool // [type:n]
+	array  bool   // [type:n]
+	value  string // the default as it is written, "" for none
 	line   int
 	attrs  map[string]string
 }
@@ -260,7 +261,12 @@ func (p *sourceParser) record(keyword located) {
 		f.typ = p.dotted()
 		f.array = p.accept(":")
 		for !p.done() && p.peek() != "(" && p.peek() != ";" {
-			p.next() // the rest of the type, the default value
+			switch t := p.next().name; {
+			case f.value != "":
+				f.value += t
+			case t == "=": // what is before it is the rest of the type
+				f.value = p.next().name
+			}
 		}
 		f.attrs = p.attributes()
 		p.skipPast(";")

@@ -79,6 +79,8 @@ func TestCamelIsFlatcs(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"a": "A", "batch_key": "BatchKey", "batchKey": "BatchKey", "a_": "A_", "a__b": "A_b", "x1_y": "X1Y",
+		"userID": "UserId", "URLs": "Urls", "ABC": "Abc", "XMLHttp": "Xmlhttp", "fLL": "FLl", "aBC_dEF": "ABcDEf",
+		"a1b_2c": "A1b2c", "A1B2": "A1B2", "x2Y": "X2Y", "uint64": "Uint64", "v2": "V2",
 	} {
 		if got := camel(name); got != want {
 			t.Errorf("camel(%q) is %q, want %q", name, got, want)

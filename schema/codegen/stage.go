@@ -183,6 +183,9 @@ func (s *stage) run(ctx context.Context, compiler *flatc.Compiler, warn io.Write
 // runOn has it do so with one of the files.
 func (s *stage) runOn(ctx context.Context, compiler *flatc.Compiler, warn io.Writer, name string, args ...string) error {
 	args = append([]string{"--require-explicit-ids", "-I", s.dir}, args...)
+	if warn != nil {
+		warn = &warnings{s, warn}
+	}
 	err := compiler.Run(ctx, s.dir, warn, append(args, name)...)
 	if refused := (*flatc.Error)(nil); errors.As(err, &refused) {
 		return &flatc.Error{Message: s.inOriginalPaths(refused.Message)}
@@ -191,6 +194,17 @@ func (s *stage) runOn(ctx context.Context, compiler *flatc.Compiler, warn io.Wri
 		return Problems{{File: s.main.file, Message: broken.Error()}}
 	}
 	return err
+}
+
+// warnings writes what flatc warns of with the paths that the user knows.
+type warnings struct {
+	stage *stage
+	to    io.Writer
+}
+
+func (w *warnings) Write(text []byte) (int, error) {
+	_, err := fmt.Fprintln(w.to, w.stage.inOriginalPaths(strings.TrimSuffix(string(text), "\n")))
+	return len(text), err
 }
 
 // inOriginalPaths replaces the names of copies at the beginnings of flatc's
