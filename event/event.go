@@ -170,6 +170,9 @@ func (e Event) Checksum() uint32 { return e.record.Checksum() }
 
 // Clone returns the event on a copy of its record that may be kept for ever.
 func (e Event) Clone() Event {
+	if e.IsZero() {
+		return e
+	}
 	c := Trusted(append([]byte(nil), e.record.Table().Bytes...))
 	c.Live = e.Live
 	if e.recast != nil {

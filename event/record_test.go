@@ -80,6 +80,13 @@ func TestRecordHoldsWhatWasProposed(t *testing.T) {
 	}
 }
 
+func TestCloneOfNoEvent(t *testing.T) {
+	t.Parallel()
+	if clone := (event.Event{}).Clone(); !clone.IsZero() {
+		t.Errorf("a clone of no event is %v", clone)
+	}
+}
+
 func TestCloneOutlivesTheRecord(t *testing.T) {
 	t.Parallel()
 	record := sealed(t, full(), 1)

@@ -126,7 +126,7 @@ func TestLoadTrustsNothing(t *testing.T) {
 		dump []byte
 		want string
 	}{
-		"nothing":                      {nil, "it ends early"},
+		"nothing":                      {nil, "it ends early: is it what es dump --pages wrote?"},
 		"not a dump":                   {[]byte("this is something else altogether"), "a section begins with"},
 		"another format":               {join(section(dumpHead, append([]byte{2}, head[sectionHeader+1:]...)), end), "has format 2"},
 		"no head":                      {join(schemas...), "it begins with a section"},

@@ -95,6 +95,9 @@ func (l *loader) run(dir string) (err error) {
 
 func (l *loader) readHead() error {
 	tag, head, err := readSection(l.from, nil)
+	if damaged := new(event.CorruptError); errors.As(err, &damaged) {
+		return &event.CorruptError{Message: damaged.Message + ": is it what es dump --pages wrote?"}
+	}
 	if err != nil {
 		return err
 	}
@@ -102,7 +105,7 @@ func (l *loader) readHead() error {
 		return dumpDamage("it begins with a section %q of %d bytes", tag, len(head))
 	}
 	if format := binary.LittleEndian.Uint64(head); format != dumpFormat {
-		return fmt.Errorf("the dump has format %d, this program reads %d", format, dumpFormat)
+		return fmt.Errorf("the dump has format %d, this program reads %d: use the version that wrote it", format, dumpFormat)
 	}
 	l.store = event.ID(head[8:24])
 	l.head = place{binary.LittleEndian.Uint64(head[24:]), event.ID(head[32:])}

@@ -55,10 +55,10 @@ func readManifest(backup string) (b Backup, err error) {
 	}
 	defer file.Close()
 	if err := json.NewDecoder(io.LimitReader(file, 1<<16)).Decode(&b); err != nil {
-		return b, fmt.Errorf("restore: %q: %w", file.Name(), err)
+		return b, fmt.Errorf("restore: %q is damaged: %w: use another backup", file.Name(), err)
 	}
 	if b.Format != backupFormat {
-		return b, fmt.Errorf("restore: %q has format %d, this program reads %d", backup, b.Format, backupFormat)
+		return b, fmt.Errorf("restore: %q has format %d, this program reads %d: use the version that made it", backup, b.Format, backupFormat)
 	}
 	return b, nil
 }

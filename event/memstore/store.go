@@ -18,7 +18,7 @@ import (
 )
 
 // limits are those of a local store's defaults.
-var limits = commit.Limits{Record: event.MaxRecord, Append: 64 << 20, Events: 1 << 16}
+var limits = commit.Limits{Record: event.MaxRecord, Append: event.MaxRecord, Events: 1 << 16}
 
 // Store is a log in memory. Its methods are safe for concurrent use.
 type Store struct {

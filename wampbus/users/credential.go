@@ -80,9 +80,9 @@ func New(authID, roles, method, secret string) (*Credential, error) {
 
 // check judges what stands before the secret.
 func (c *Credential) check() error {
-	for _, part := range []string{c.AuthID, c.Roles} {
-		if part == "" || strings.ContainsFunc(part, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-			return fmt.Errorf("%q is empty, or holds blanks", part)
+	for _, part := range []struct{ name, text string }{{"authid", c.AuthID}, {"list of roles", c.Roles}} {
+		if part.text == "" || strings.ContainsFunc(part.text, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+			return fmt.Errorf("the %s %q is empty, or holds blanks", part.name, part.text)
 		}
 	}
 	switch {
