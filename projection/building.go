@@ -153,6 +153,8 @@ func (e *Engine) storeBuild(b *build) error {
 		next = parkedState(b)
 	}
 	began := time.Now()
+	caughtUp := b.view.buildRate
+	caughtUp.add(b.reached.position-from.position, began)
 	var rows uint64
 	err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
 		if err := b.overlay.flush(txn, e.at); err != nil {
@@ -162,6 +164,9 @@ func (e *Engine) storeBuild(b *build) error {
 			return err
 		}
 		if err := e.catalog.putState(txn, b, next); err != nil {
+			return err
+		}
+		if err := e.catalog.putPace(txn, b, caughtUp); err != nil {
 			return err
 		}
 		return e.at(beforeCommit)
@@ -182,7 +187,7 @@ func (e *Engine) storeBuild(b *build) error {
 	now := time.Now()
 	e.update(func() {
 		e.count(b, rows, now)
-		b.view.buildRate.add(b.reached.position-from.position, now)
+		b.view.buildRate = caughtUp
 		*e.states[b] = next
 		if b.failed != nil {
 			e.park(b, next)

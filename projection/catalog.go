@@ -21,6 +21,7 @@ import (
 //	                        position as last heard (8 bytes, big endian)
 //	"view/<view>"           the slot that serves, one byte
 //	"state/<view>/<slot>"   how far a build is: see state
+//	"pace/<view>/<slot>"    how fast a build caught up lately: see pace, as JSON
 //	"layout/<view>/<slot>"  what a build was made for: see layout, as JSON
 //	"schema/<view>/<slot>"  the binary schema of its rows
 //	"skip/<view>/<version>/<position>"
@@ -37,6 +38,7 @@ const (
 	liveKey      = "live"
 	viewPrefix   = "view/"
 	statePrefix  = "state/"
+	pacePrefix   = "pace/"
 	layoutPrefix = "layout/"
 	schemaPrefix = "schema/"
 	skipPrefix   = "skip/"
@@ -222,6 +224,34 @@ func (c catalog) putState(txn *lmdbenv.Txn, b *build, s state) error {
 	return txn.Put(c.db, slotKey(statePrefix, b.view.name, b.slot), value, 0)
 }
 
+// pace is how many positions a second a build had caught up lately at a time.
+// Other processes read it; the engine goes by what it counts itself.
+type pace struct {
+	Rate float64   `json:"rate"`
+	Time time.Time `json:"time"`
+}
+
+func (c catalog) putPace(txn *lmdbenv.Txn, b *build, r rate) error {
+	value, err := json.Marshal(pace{Rate: r.value, Time: r.at.UTC().Truncate(time.Millisecond)})
+	if err != nil {
+		return err
+	}
+	return txn.Put(c.db, slotKey(pacePrefix, b.view.name, b.slot), value, 0)
+}
+
+// pace returns the rate of a build, zero when none was stored.
+func (c catalog) pace(txn *lmdbenv.Txn, view string, slot byte) (rate, error) {
+	value, found, err := getKey(txn, c.db, slotKey(pacePrefix, view, slot))
+	if err != nil || !found {
+		return rate{}, err
+	}
+	var p pace
+	if err := json.Unmarshal(value, &p); err != nil {
+		return rate{}, catalogError(view, err)
+	}
+	return rate{value: p.Rate, at: p.Time}, nil
+}
+
 func (c catalog) layout(txn *lmdbenv.Txn, view string, slot byte) (l layout, err error) {
 	value, found, err := getKey(txn, c.db, slotKey(layoutPrefix, view, slot))
 	if err != nil || !found {
@@ -250,7 +280,7 @@ func (c catalog) create(txn *lmdbenv.Txn, b *build, s state) error {
 
 // remove strikes a build out. Its databases are the caller's.
 func (c catalog) remove(txn *lmdbenv.Txn, view string, slot byte) error {
-	for _, prefix := range []string{statePrefix, layoutPrefix, schemaPrefix} {
+	for _, prefix := range []string{statePrefix, pacePrefix, layoutPrefix, schemaPrefix} {
 		if err := txn.Del(c.db, slotKey(prefix, view, slot), nil); err != nil && !lmdbenv.IsNotFound(err) {
 			return err
 		}

@@ -55,8 +55,14 @@ type Stored struct {
 	// beyond, as far as the engine had heard when it last stored something.
 	Position, Behind uint64
 	Rows             uint64
-	Parked           *Parked   // nil unless it is parked
-	Skipped          []Skipped // in the order of the log
+	// BuildRate is how many positions a second it has caught up lately, and ETA
+	// when it will be there at this rate: as of when the engine last stored
+	// something of it, and less from then on. Both are 0 while nothing catches
+	// up, ETA also as long as it can't be told.
+	BuildRate float64
+	ETA       time.Duration
+	Parked    *Parked   // nil unless it is parked
+	Skipped   []Skipped // in the order of the log
 }
 
 // List returns every version that is stored, sorted by view, the position of the
@@ -116,6 +122,14 @@ func (d *Directory) read(txn *lmdbenv.Txn, name string, slot byte, live checkpoi
 		stored.Position = live.position
 	}
 	stored.Behind = head - min(head, stored.Position)
+	if s.catchesUp() {
+		caughtUp, err := d.catalog.pace(txn, name, slot)
+		if err != nil {
+			return stored, err
+		}
+		now := time.Now()
+		stored.BuildRate, stored.ETA = caughtUp.perSecond(now), caughtUp.eta(stored.Behind, now)
+	}
 	db, err := txn.OpenDBI(databases(name, slot, nil)[0], 0)
 	if err != nil {
 		return stored, err

@@ -136,9 +136,7 @@ func (e *Engine) viewStats(v *view, now time.Time) ViewStats {
 	}
 	if view.Rebuilding || s.status == statusBuilding {
 		view.BuildRate = v.buildRate.perSecond(now)
-		if view.BuildRate >= 1 {
-			view.ETA = time.Duration(float64(behind) / view.BuildRate * float64(time.Second))
-		}
+		view.ETA = v.buildRate.eta(behind, now)
 	}
 	return view
 }
@@ -200,6 +198,15 @@ const rateWindow = 5 * time.Second
 func (r *rate) add(n uint64, now time.Time) {
 	r.value = r.perSecond(now) + float64(n)/rateWindow.Seconds()
 	r.at = now
+}
+
+// eta is how long so many take at the rate, 0 while that can't be told.
+func (r *rate) eta(n uint64, now time.Time) time.Duration {
+	perSecond := r.perSecond(now)
+	if perSecond < 1 {
+		return 0
+	}
+	return time.Duration(float64(n) / perSecond * float64(time.Second))
 }
 
 func (r *rate) perSecond(now time.Time) float64 {

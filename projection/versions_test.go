@@ -382,3 +382,40 @@ func TestBuildRateAndETA(t *testing.T) {
 		t.Errorf("%d events a second were allowed, %d took %v", rate, n, took)
 	}
 }
+
+// Other processes see how fast a build catches up, also when its engine is gone:
+// then ever slower, and no time when it will be there.
+func TestDirectoryShowsPace(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	for range 300 {
+		m.addItem(t, stocked, item{SKU: "1", Owner: "ada"})
+	}
+	e, err := Open(dir, m, Options{Logger: quiet(), MapSize: 1 << 30, BuildRate: 100}, counts(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeEngine(t, e) })
+	agree(t, e, m, 300, "counts")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := e.Rebuild(ctx, "counts"); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	statsOf(t, e, "counts", func(v ViewStats) bool { return v.Rebuilding && v.ETA > 0 })
+	closeEngine(t, e)
+	d, err := OpenDirectory(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	versions, _, _, err := d.List()
+	if err != nil || len(versions) != 2 {
+		t.Fatal(versions, err)
+	}
+	for _, v := range versions {
+		if building := v.Status == "rebuilding"; building != (v.BuildRate > 0) || building != (v.ETA > 0) {
+			t.Errorf("listed: %+v", v)
+		}
+	}
+}

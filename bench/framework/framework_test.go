@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -235,6 +236,51 @@ func BenchmarkVisible(b *testing.B) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}
+
+// BenchmarkVisibleBesideBuild is the same while the view is also built again and
+// again beside itself, and while it is not. Events come every few milliseconds:
+// a live view that has work is what builds make room for.
+func BenchmarkVisibleBesideBuild(b *testing.B) {
+	const events = 200_000
+	store := openStore(b, b.TempDir())
+	fill(b, store, events)
+	views, err := projection.Open(b.TempDir(), store, projection.Options{Logger: slog.New(slog.DiscardHandler)}, tallyview.ByOwner(owned{}))
+	must(b, err)
+	defer views.Close()
+	must(b, views.At(b.Context(), events, func(*projection.Snapshot) error { return nil }))
+	measure := func(b *testing.B) {
+		took := make([]time.Duration, 0, b.N)
+		for b.Loop() {
+			receipt, err := store.Append(b.Context(), event.Append{Stream: "tally-" + strconv.Itoa(len(took)%1000), Events: []event.Proposed{tally.NewAdded(tally.AddedFields{Amount: 1})}})
+			must(b, err)
+			appended := time.Now()
+			must(b, views.At(b.Context(), receipt.Last, func(*projection.Snapshot) error { return nil }))
+			took = append(took, time.Since(appended))
+			time.Sleep(5 * time.Millisecond)
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+	}
+	b.Run("alone", measure)
+	b.Run("beside a build", func(b *testing.B) {
+		ctx, cancel := context.WithCancel(b.Context())
+		var building sync.WaitGroup
+		building.Go(func() {
+			for ctx.Err() == nil {
+				if err := views.Rebuild(ctx, "by_owner"); err != nil && ctx.Err() == nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+		before := views.Stats().Views[0].Applied
+		measure(b)
+		b.ReportMetric(float64(views.Stats().Views[0].Applied-before)/b.Elapsed().Seconds(), "events/s")
+		cancel()
+		building.Wait()
+	})
 }
 
 // BenchmarkLookup is a row by its key, in a snapshot.

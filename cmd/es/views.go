@@ -98,13 +98,13 @@ func (c *viewsListCommand) Run(to *console) error {
 		}
 		fmt.Fprintf(to.stdout, "position %d of %d\n", position, head)
 		table := tabwriter.NewWriter(to.stdout, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "VIEW\tVERSION\tREAD\tSTATUS\tPOSITION\tBEHIND\tROWS")
+		fmt.Fprintln(table, "VIEW\tVERSION\tREAD\tSTATUS\tPOSITION\tBEHIND\tROWS\tEVENTS/S\tETA")
 		for _, v := range versions {
 			read := ""
 			if v.Serving {
 				read = "yes"
 			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\n", v.View, v.Version, read, v.Status, v.Position, v.Behind, v.Rows)
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\n", v.View, v.Version, read, v.Status, v.Position, v.Behind, v.Rows, pace(v))
 		}
 		if err := table.Flush(); err != nil {
 			return err
@@ -119,6 +119,15 @@ func (c *viewsListCommand) Run(to *console) error {
 		}
 		return nil
 	})
+}
+
+// pace is how fast a build catches up, and how long that will take, nothing for
+// one that stands still or is there.
+func pace(v projection.Stored) string {
+	if v.ETA == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.0f\t%v", v.BuildRate, max(v.ETA.Round(time.Second), time.Second))
 }
 
 type viewsCompareCommand struct {
