@@ -6,7 +6,6 @@ import (
 	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
-
 // Schema is the model of one .bfbs. It is immutable: everything reachable from
 // it is shared, and safe to read from any number of goroutines.
 type Schema struct {

@@ -32,6 +32,7 @@ func (*generateCommand) Help() string {
   account/accountview/…view.es.go    view rows, projectors, lookups (needs cgo)
   account/internal/fb/fb.go          flatc's own output
   account/history/…bfbs              account.bfbs, and the versions it has replaced
+  account/history/VERSIONS           the list of these, so that none gets lost
 
 Commit all of it. Programs that use it need neither es nor flatc.
 

@@ -84,6 +84,9 @@ func (p *project) history() map[string]string {
 	kept := map[string]string{}
 	for _, entry := range entries {
 		path := filepath.Join(dir, entry.Name())
+		if entry.Name() == "VERSIONS" {
+			continue // which lists them
+		}
 		bfbs, err := os.ReadFile(path)
 		if err != nil {
 			p.t.Fatal(err)
@@ -168,6 +171,25 @@ func TestGenerateLetsViewsChangeWithTheirVersion(t *testing.T) {
 	p.declare(event, `table Row (view: "rows", version: "1") { n:string (id: 0, pk, required); }`)
 	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, p.schema+":7: x.Row") {
 		t.Errorf("the same version: status %d\n%s", status, stderr)
+	}
+	p.declare(event, `table Row (view: "rows", version: "2") { n:string (id: 0, pk, required); }`)
+	p.generate()
+}
+
+// A view that names no version has version "1", and is held to it.
+func TestGenerateHoldsViewsWithoutAVersion(t *testing.T) {
+	t.Parallel()
+	const event = "n:long (id: 0);"
+	p := newProject(t)
+	p.declare(event, `table Row (view: "rows") { n:long (id: 0, pk); }`)
+	p.generate()
+	p.declare(event, `table Row (view: "rows") { n:string (id: 0, pk, required); }`)
+	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, p.schema+":7: x.Row") || !strings.Contains(stderr, "version") {
+		t.Errorf("another layout: status %d\n%s", status, stderr)
+	}
+	p.declare(event, `table Row (view: "rows", version: "1") { n:long (id: 0, pk); }`)
+	if _, stderr := p.generate(); stderr != "" {
+		t.Errorf("the same version, written down:\n%s", stderr)
 	}
 	p.declare(event, `table Row (view: "rows", version: "2") { n:string (id: 0, pk, required); }`)
 	p.generate()
@@ -347,10 +369,17 @@ func TestGenerateComparesWithTheWholeHistory(t *testing.T) {
 	if _, stderr := p.generate(); stderr != "" {
 		t.Errorf("what was forced is complained about again:\n%s", stderr)
 	}
-	if err := os.Remove(historyOf(t, p, second)); err != nil {
+	secondAt := historyOf(t, p, second)
+	if err := os.Remove(secondAt); err != nil {
 		t.Fatal(err)
 	}
-	p.generate("--check") // nobody can tell
+	for _, check := range []string{"--check", "--quiet"} {
+		if status, _, stderr := es(t, "generate", p.schema, check); status != 1 || !strings.Contains(stderr, secondAt+" is gone, a version that VERSIONS") {
+			t.Errorf("%s without an old version: status %d\n%s", check, status, stderr)
+		}
+	}
+	p.generate("--force")
+	p.generate("--check")
 	third := historyOf(t, p, p.binary())
 	if err := os.Remove(third); err != nil {
 		t.Fatal(err)
@@ -364,6 +393,54 @@ func TestGenerateComparesWithTheWholeHistory(t *testing.T) {
 	if status, _, stderr := es(t, "generate", p.schema); status != 1 || !strings.Contains(stderr, third+": ") {
 		t.Errorf("a history that is none: status %d\n%s", status, stderr)
 	}
+}
+
+// A version that is gone is missed where it was committed, whether that it is gone
+// is committed or not, and whatever became of the list.
+func TestGenerateMissesWhatIsCommitted(t *testing.T) {
+	t.Parallel()
+	p := newProject(t)
+	p.declare("n:long (id: 0);", "")
+	p.generate()
+	first := historyOf(t, p, p.binary())
+	p.commit()
+	p.declare("n:long (id: 0);\nm:long (id: 1);", "")
+	p.generate()
+	p.commit()
+	p.declare("n:long (id: 0);\nm:long (id: 1);\no:long (id: 2);", "")
+	p.generate()
+	draft := historyOf(t, p, p.binary())
+	if err := os.Remove(draft); err != nil { // cleaned away, with the list left behind
+		t.Fatal(err)
+	}
+	p.declare("n:long (id: 0);\nm:long (id: 1);", "")
+	p.generate()
+	p.generate("--check")
+
+	if err := os.Remove(first); err != nil {
+		t.Fatal(err)
+	}
+	gone := func(when string) {
+		t.Helper()
+		for _, args := range [][]string{{"--check"}, nil} {
+			if status, _, stderr := es(t, append([]string{"generate", p.schema}, args...)...); status != 1 || !strings.Contains(stderr, first+" is gone") {
+				t.Errorf("%s, %q: status %d\n%s", when, args, status, stderr)
+			}
+		}
+	}
+	gone("removed")
+	list := p.read(filepath.Join("x", "history", "VERSIONS"))
+	if err := os.Remove(filepath.Join(p.dir, "x", "history", "VERSIONS")); err != nil {
+		t.Fatal(err)
+	}
+	gone("removed with its list")
+	p.write(filepath.Join("x", "history", "VERSIONS"), "<<<<<<< ours\n"+list+"=======\n>>>>>>> theirs\n")
+	gone("a merged list")
+	p.write(filepath.Join("x", "history", "VERSIONS"), list)
+	p.commit()
+	gone("committed")
+	p.git("checkout", "-q", "HEAD~1", "--", first)
+	p.generate("--check")
 }
 
 // historyOf returns where a version is kept.

@@ -33,7 +33,8 @@ func historyPath(path string, fingerprint uint64) string {
 //
 // The versions are those in the directory "history" beside the file, where
 // [Generate] puts each, and the one that is about to be replaced: what git has at
-// HEAD. What was generated after that, and is neither committed nor staged, may
+// HEAD. One that the history lists and does not have is a problem, too. What was
+// generated after that, and is neither committed nor staged, may
 // change freely. Where git has no version, it is the file itself; where there is
 // no file, nothing.
 func Breaking(ctx context.Context, mode compat.Mode, files []File) (Problems, error) {
@@ -42,6 +43,11 @@ func Breaking(ctx context.Context, mode compat.Mode, files []File) (Problems, er
 		if f.source == nil || mode == compat.NoCheck {
 			continue
 		}
+		gone, err := missing(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		problems = append(problems, gone...)
 		past, _, err := pastOf(ctx, f)
 		if err != nil {
 			return nil, err
@@ -69,7 +75,8 @@ func Breaking(ctx context.Context, mode compat.Mode, files []File) (Problems, er
 // when these are written, besides their own being in it: the version that each
 // replaces is kept for comparisons to come, if it is not yet. A version that
 // breaks the mode is forgotten, which happens only when it was overruled, or when
-// the mode is not transitive, and so are drafts. Mode NONE forgets all, unread.
+// the mode is not transitive, and so are drafts. Mode NONE forgets all, unread. The
+// list of versions is brought up to date.
 func Retire(ctx context.Context, mode compat.Mode, files []File) ([]File, error) {
 	var changes []File
 	for _, f := range files {
@@ -97,7 +104,7 @@ func forgetAll(_ context.Context, _ compat.Mode, f File) ([]File, error) {
 			changes = append(changes, File{Path: path})
 		}
 	}
-	return changes, err
+	return append(changes, listOf(f.Path, []uint64{f.fingerprint})), err
 }
 
 func retire(ctx context.Context, mode compat.Mode, f File) ([]File, error) {
@@ -109,6 +116,7 @@ func retire(ctx context.Context, mode compat.Mode, f File) ([]File, error) {
 	for _, path := range drafts {
 		changes = append(changes, File{Path: path})
 	}
+	listed := []uint64{f.fingerprint}
 	for _, v := range past {
 		if v.fingerprint == f.fingerprint {
 			continue // f's own
@@ -117,14 +125,18 @@ func retire(ctx context.Context, mode compat.Mode, f File) ([]File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("compare %s with %s: %w", f.Path, v.path, err)
 		}
-		switch forget := len(findings) > 0; {
+		forget := len(findings) > 0
+		if !forget {
+			listed = append(listed, v.fingerprint)
+		}
+		switch {
 		case forget && v.kept:
 			changes = append(changes, File{Path: v.path})
 		case !forget && !v.kept:
 			changes = append(changes, File{Path: historyPath(f.Path, v.fingerprint), Content: v.bfbs})
 		}
 	}
-	return changes, nil
+	return append(changes, listOf(f.Path, listed)), nil
 }
 
 // version is an earlier version of a binary schema.
