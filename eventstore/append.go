@@ -81,15 +81,15 @@ func (s *Store) room(ctx context.Context) error {
 	}
 	for {
 		folded := s.folder.attempt()
-		trimmed, err := s.recent.room()
-		if trimmed == nil || err != nil {
+		freed, err := s.recent.room()
+		if freed == nil || err != nil {
 			return err
 		}
 		// One that fails to follow tries again by itself, and an append that
 		// comes later is told.
 		_, _ = s.folder.hurry(), s.indexer.hurry()
 		select {
-		case <-trimmed:
+		case <-freed:
 		case <-folded: // so the index has something to follow
 		case <-s.closing:
 			return errClosed()
@@ -127,7 +127,7 @@ func (s *Store) facts(ctx context.Context, p *commit.Proposal) (err error) {
 	}
 	known := !slices.ContainsFunc(p.Conditions, isNoneMatch)
 	for _, stream := range p.Streams {
-		version, ok := t.Version(stream)
+		version, ok := t.Version(stream, t.base)
 		p.Facts.Versions = append(p.Facts.Versions, version)
 		known = known && ok
 	}
@@ -252,8 +252,17 @@ func matchesEverything(q event.Query) bool {
 // earlier returns the last append that used the key up to the tail's head, nil
 // if none did, or the key is not known any more.
 func (s *Store) earlier(t *tail, key string) (earlier *commit.Earlier, err error) {
-	if earlier = t.Earlier(key); earlier == nil {
-		earlier, err = s.indexedKey(t, key)
+	at, ok := t.keyed(key)
+	if !ok {
+		at, ok, err = s.indexedKey(t, key)
+	}
+	switch {
+	case err != nil || !ok:
+		return nil, err
+	case at.position > t.held:
+		earlier = t.earlierAt(at)
+	default:
+		earlier, err = s.loggedAppend(at, key)
 	}
 	if earlier != nil && !earlier.Known(t.head.id, s.limits.KeyRetention) {
 		earlier = nil
@@ -261,11 +270,10 @@ func (s *Store) earlier(t *tail, key string) (earlier *commit.Earlier, err error
 	return earlier, err
 }
 
-// indexedKey is earlier for what the index has, which is all that the tail has
-// not. What it says is read again from the log.
-func (s *Store) indexedKey(t *tail, key string) (*commit.Earlier, error) {
-	var at place
-	err := s.index.env.View(func(txn *lmdbenv.Txn) error {
+// indexedKey returns the place of the first event of the append with that key
+// that the index has, which has all that the tail has no list of.
+func (s *Store) indexedKey(t *tail, key string) (at place, ok bool, err error) {
+	err = s.index.env.View(func(txn *lmdbenv.Txn) error {
 		indexed, err := s.index.checkpoint(txn)
 		if err != nil {
 			return err
@@ -273,16 +281,15 @@ func (s *Store) indexedKey(t *tail, key string) (*commit.Earlier, error) {
 		if indexed.position < t.base {
 			return errIndexBehind()
 		}
-		found, ok, err := indexView{index: s.index, txn: txn}.key(key)
-		if ok {
-			at = found
-		}
+		at, ok, err = indexView{index: s.index, txn: txn}.key(key)
 		return err
 	})
-	if err != nil || at.position == 0 {
-		return nil, closedError(err)
-	}
-	var earlier *commit.Earlier
+	return at, ok, closedError(err)
+}
+
+// loggedAppend reads the append that begins at a place from the log, which says
+// whether it has that key.
+func (s *Store) loggedAppend(at place, key string) (earlier *commit.Earlier, err error) {
 	err = s.log.env.View(func(txn *lmdbenv.Txn) error {
 		events, err := logView{s.log, txn}.append(at)
 		if err == nil && events[0].BatchKey() != key {

@@ -12,6 +12,7 @@ const (
 	bugRecycleEarly         // the journal is recycled before the log is synced
 	bugConditionOutside     // conditions are checked by the proposer alone
 	bugTrimEarly            // the tail is trimmed before the index has taken it up
+	bugReleaseEarly         // records are let go before the log has taken them up
 	bugForgetKeys           // a rebuilt index has no keys
 	bugSkipUnfolded         // what the journal holds is not folded at open
 	bugIndexAheadOfLog      // the index follows the tail's head, not the log

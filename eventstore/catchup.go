@@ -9,13 +9,11 @@ import (
 )
 
 const (
-	// catchUpEvents, catchUpPostings and catchUpNames are where a transaction
-	// ends while the index catches up: in events, in places of lists, of which an
-	// event has three and one for each tag, and in bytes of names to be
-	// remembered. Large ones touch each page less often.
-	catchUpEvents   = 500_000
-	catchUpPostings = 5 * catchUpEvents
-	catchUpNames    = 64 << 20
+	// catchUpEvents and catchUpBytes are where a transaction of the index ends:
+	// in events, and, while it catches up, in bytes of memory. Large ones touch
+	// each page less often.
+	catchUpEvents = 500_000
+	catchUpBytes  = 64 << 20
 	// catchUpReport is how often progress is reported.
 	catchUpReport = 5 * time.Second
 )
@@ -25,7 +23,6 @@ const (
 // One that turns out to be damaged begins anew.
 func (s *Store) catchUp(head place) (rebuilt bool, err error) {
 	x, l := s.index, s.log
-	defer func() { x.harvest = harvest{} }() // what comes now is less
 	var at checkpoint
 	if err := x.env.View(func(txn *lmdbenv.Txn) error {
 		at, err = x.checkpoint(txn)
@@ -51,17 +48,18 @@ func (s *Store) catchUp(head place) (rebuilt bool, err error) {
 // follow has the index take up the events behind a position, up to the head.
 func (s *Store) follow(at, head uint64) error {
 	for reported := time.Now(); at < head; {
-		last, err := s.gather(at, head)
+		c, err := s.gather(at, head)
 		if err != nil {
 			return err
 		}
-		if err := s.storeIndex(last); err != nil {
+		h := harvest{chunks: []*chunk{c}, after: at, to: c.last()}
+		if err := s.storeIndex(&h); err != nil {
 			return err
 		}
 		if seeded == bugForgetKeys {
 			_ = s.index.env.Update(func(txn *lmdbenv.Txn) error { return txn.Drop(s.index.keys, false) })
 		}
-		if at = last.position; time.Since(reported) > catchUpReport {
+		if at = h.to.position; time.Since(reported) > catchUpReport {
 			s.logger.Info("the index catches up", "dir", s.index.env.Dir(), "position", at, "head", head)
 			reported = time.Now()
 		}
@@ -83,39 +81,36 @@ func fits(at checkpoint, l *eventLog, head place) bool {
 	}) == nil
 }
 
-// gather harvests the next events for one transaction of the index, by short
-// ones of the log, and returns the last of them.
-func (s *Store) gather(after, head uint64) (last place, err error) {
-	h := &s.index.harvest
-	for h.reset(); after < head && !h.large(); after = last.position {
+// gather takes the next events for one transaction of the index, by short ones of
+// the log.
+func (s *Store) gather(after, head uint64) (*chunk, error) {
+	c := newChunk(after)
+	for at := after; at < head && !c.large(); at = c.last().position {
 		if err := s.log.env.View(func(txn *lmdbenv.Txn) error {
-			return logView{s.log, txn}.harvest(h, after+1, min(head, after+applyEvents))
+			return logView{s.log, txn}.gather(c, at+1, min(head, at+applyEvents))
 		}); err != nil {
-			return place{}, err
+			return nil, err
 		}
-		last = h.last()
 	}
-	return last, nil
+	return c, nil
 }
 
-// large reports whether a harvest is as much as one transaction takes.
-func (h *harvest) large() bool {
-	return len(h.ids) >= catchUpEvents || len(h.postings) >= catchUpPostings || h.names >= catchUpNames
-}
+// large reports whether a chunk is as much as one transaction takes up.
+func (c *chunk) large() bool { return len(c.ids) >= catchUpEvents || c.bytes >= catchUpBytes }
 
-// harvest takes the events from one position to another, unless that is much.
-func (v logView) harvest(h *harvest, from, to uint64) error {
+// gather takes the events from one position to another, unless that is much.
+func (v logView) gather(c *chunk, from, to uint64) error {
 	scan, err := v.scan(from, false)
 	if err != nil {
 		return err
 	}
 	defer scan.close()
-	for scan.position <= to && !h.large() {
+	for scan.position <= to && !c.large() {
 		e, err := scan.next()
 		if err != nil {
 			return err
 		}
-		h.add(e)
+		c.bytes += c.addOne(e)
 	}
 	return nil
 }

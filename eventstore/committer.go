@@ -34,10 +34,10 @@ type committer struct {
 	stats   *stats
 	// persist makes a batch durable.
 	persist func([]event.Event) error
-	// published is called with its bytes after a batch became visible,
+	// published is called after a batch became visible,
 	// turnedReadOnly once, when the store takes no more, and clockBehind when the
 	// clock is found behind the last id: once, until it is not any more.
-	published      func(bytes int64)
+	published      func()
 	turnedReadOnly func(error)
 	clockBehind    func(now time.Time, last event.ID)
 	now            func() time.Time
@@ -259,11 +259,11 @@ func (c *committer) commit(proposals []*commit.Proposal) (commit.Batch, error) {
 	if err := c.persist(batch.Events); err != nil {
 		return commit.Batch{}, c.fail(err)
 	}
-	bytes := c.stats.committed(&batch, time.Since(start))
+	c.stats.committed(&batch, time.Since(start))
 	if seeded != bugVisibleEarly {
 		c.publish(batch.Events)
 	}
-	c.published(bytes)
+	c.published()
 	return batch, nil
 }
 

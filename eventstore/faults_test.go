@@ -269,7 +269,7 @@ func TestFullTailBlocksUntilTheIndexFollows(t *testing.T) {
 	}()
 	<-held
 	a := struck("ledger-1")
-	for range chunkEvents {
+	for range slabEvents {
 		a.Events = append(a.Events, eventstoretest.Struck(2))
 	}
 	mustAppend(t, s, a) // the tail is beyond its bound now
@@ -280,7 +280,7 @@ func TestFullTailBlocksUntilTheIndexFollows(t *testing.T) {
 	}
 	blocked := appendAsync(t.Context(), s, struck("ledger-1"))
 	close(release)
-	if r := <-blocked; r.err != nil || r.receipt.First != chunkEvents+2 {
+	if r := <-blocked; r.err != nil || r.receipt.First != slabEvents+2 {
 		t.Errorf("append once the index followed: %+v", r)
 	}
 }

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
@@ -18,10 +16,10 @@ const (
 	// throughput: every transaction is two barriers.
 	foldInterval = 200 * time.Millisecond
 	foldBytes    = 8 << 20
-	// indexInterval and indexBytes are the same for the index. Its pages are
-	// scattered, so that many events share each that is written.
-	indexInterval = 2 * time.Second
-	indexBytes    = 32 << 20
+	// indexInterval is the same for the index. Its pages are scattered, so that
+	// many events share each that is written. Half of Options.MaxTail of lists end
+	// the wait early.
+	indexInterval = 10 * time.Second
 	// applyEvents and applyBytes are where a transaction ends, at the end of an
 	// append.
 	applyEvents = 50_000
@@ -33,19 +31,17 @@ const (
 // transaction together with the checkpoint. When there is nothing to follow it
 // does nothing.
 type follower struct {
-	name   string // of what follows, in errors
-	recent *recent
+	name string // of what follows, in errors
 	// limit is the position up to which it may follow.
 	limit func() uint64
-	// apply takes events up, durably; applied is called afterwards with their
-	// last position and their bytes.
-	apply    func([]event.Event) error
-	applied  func(position uint64, bytes int64)
+	// apply takes the next events of (after, limit] up, durably, and returns the
+	// position of the last; applied is called with it afterwards.
+	apply    func(after, limit uint64) (last uint64, err error)
+	applied  func(last uint64)
 	fatal    func(error) // it can't follow any more
 	interval time.Duration
-	early    int64 // bytes to follow that end the wait early
+	due      func() bool // there is so much to follow that the wait ends early
 
-	backlog atomic.Int64 // bytes
 	kicked  chan struct{}
 	full    chan struct{}
 	closing chan struct{}
@@ -69,9 +65,9 @@ func (f *follower) start(at uint64) {
 }
 
 // grew says that there is more to follow. It never blocks.
-func (f *follower) grew(bytes int64) {
+func (f *follower) grew() {
 	signal(f.kicked)
-	if f.backlog.Add(bytes) >= f.early {
+	if f.due() {
 		signal(f.full)
 	}
 }
@@ -132,7 +128,6 @@ func (f *follower) stuck() error {
 // flush follows up to what is the limit when it begins.
 func (f *follower) flush() {
 	limit := f.limit()
-	t := f.recent.snapshot()
 	for {
 		f.mu.Lock()
 		at, broken := f.at, f.broken
@@ -140,19 +135,13 @@ func (f *follower) flush() {
 		if broken || at >= limit {
 			return
 		}
-		events, bytes := t.batch(at, limit)
-		last := events[len(events)-1].Position()
-		if seeded == bugTrimEarly && f.name == "index" {
-			f.recent.trim(last)
-		}
 		start := time.Now()
-		err := f.apply(events)
+		last, err := f.apply(at, limit)
 		f.attempted(last, time.Since(start), err)
 		if err != nil {
 			return
 		}
-		f.backlog.Add(-bytes)
-		f.applied(last, bytes)
+		f.applied(last)
 	}
 }
 
@@ -245,24 +234,4 @@ func (f *follower) close() error {
 		return fmt.Errorf("%w; it follows when the store is opened again", f.behind(f.lastErr))
 	}
 	return nil
-}
-
-// batch returns the events of (after, limit], both between appends, or the
-// first of them: whole appends, for one transaction.
-func (t *tail) batch(after, limit uint64) (events []event.Event, bytes int64) {
-	for _, c := range t.chunks[t.chunkOf(after+1):] {
-		if c.base >= limit {
-			break
-		}
-		all := c.all()
-		all = all[max(after, c.base)-c.base : min(limit-c.base, uint64(len(all)))]
-		for _, e := range all {
-			if e.BatchSeq() == 0 && (bytes >= applyBytes || len(events) >= applyEvents) {
-				return events, bytes
-			}
-			events = append(events, e)
-			bytes += int64(len(e.Record()))
-		}
-	}
-	return events, bytes
 }

@@ -1,31 +1,85 @@
 package eventstore
 
 import (
+	"cmp"
 	"encoding/binary"
+	"iter"
 	"slices"
 	"strings"
 
-	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
-// harvest is what events that follow each other add to the index. It keeps
-// nothing of the events: names are copied, each once.
+// harvest is what one transaction of the index takes up: the events of chunks
+// from behind a position up to a place.
 type harvest struct {
-	first    uint64 // position
-	ids      []event.ID
-	lists    [listKinds]map[string]chain
-	postings []posting
-	keys     []keyedAppend
-	names    int // bytes
+	chunks []*chunk
+	after  uint64
+	to     place
 }
 
-// chain is a list's positions: the first and the last of its postings.
-type chain struct{ first, last int32 }
+// harvest returns the events of (after, limit], both between appends, or the
+// first of them. Only a sealed tail's chunks can be read without keeping out who
+// adds to them.
+func (t *tail) harvest(after, limit uint64) harvest {
+	h := harvest{after: after}
+	for _, c := range t.chunks[t.chunkOf(after+1):] {
+		if c.base >= limit || c.base >= after+catchUpEvents {
+			break
+		}
+		h.chunks = append(h.chunks, c)
+		if h.to = c.last(); h.to.position > limit {
+			h.to = place{limit, c.id(int(limit - c.base - 1))}
+		}
+	}
+	return h
+}
 
-type posting struct {
-	position uint64
-	next     int32 // 0 at the end: the first posting is nobody's next
+// events is how many there are.
+func (h *harvest) events() int { return int(h.to.position - h.after) }
+
+// visible returns which offsets of a chunk belong to the harvest: from, and not
+// to.
+func (h *harvest) visible(c *chunk) (from, to int) {
+	return int(max(h.after, c.base) - c.base), int(min(h.to.position-c.base, uint64(c.len())))
+}
+
+// chunkList is a list that a chunk has.
+type chunkList struct {
+	name  string
+	chunk *chunk
+}
+
+// lists returns the lists of a kind, by name and then in the order of chunks.
+// One may have none of the events.
+func (h *harvest) lists(kind listKind) (all []chunkList) {
+	for _, c := range h.chunks {
+		c.mu.RLock()
+		for l := range c.lists {
+			if l.kind == kind {
+				all = append(all, chunkList{l.name, c})
+			}
+		}
+		c.mu.RUnlock()
+	}
+	slices.SortFunc(all, func(a, b chunkList) int {
+		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.chunk.base, b.chunk.base))
+	})
+	return all
+}
+
+// positions yields those of one list, ascending.
+func (h *harvest) positions(kind listKind, of []chunkList) iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		for _, l := range of {
+			from, to := h.visible(l.chunk)
+			for _, offset := range l.chunk.on(list{kind, l.name}) {
+				if int(offset) >= from && int(offset) < to && !yield(l.chunk.base+1+uint64(offset)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // keyedAppend is an idempotency key and the place of its append's first event.
@@ -34,64 +88,23 @@ type keyedAppend struct {
 	at  place
 }
 
-// reset empties the harvest, and keeps its memory.
-func (h *harvest) reset() {
-	h.ids, h.postings, h.keys, h.names = h.ids[:0], h.postings[:0], h.keys[:0], 0
-	for kind := range h.lists {
-		if h.lists[kind] == nil {
-			h.lists[kind] = make(map[string]chain)
+// keys returns the idempotency keys of the appends that begin in the harvest, in
+// order.
+func (h *harvest) keys() (keys []keyedAppend) {
+	for _, c := range h.chunks {
+		from, to := h.visible(c)
+		c.mu.RLock()
+		for key, at := range c.keys {
+			if offset := int(at); offset >= from && offset < to {
+				keys = append(keys, keyedAppend{key, place{c.base + 1 + uint64(offset), c.ids[offset]}})
+			}
 		}
-		clear(h.lists[kind])
+		c.mu.RUnlock()
 	}
-}
-
-// add takes the next event.
-func (h *harvest) add(e event.Event) {
-	at := placeOf(e)
-	if len(h.ids) == 0 {
-		h.first = at.position
-	}
-	h.ids = append(h.ids, at.id)
-	for l := range lists(e) {
-		h.post(l, at.position)
-	}
-	if key := e.BatchKey(); key != "" && e.BatchSeq() == 0 {
-		h.keys = append(h.keys, keyedAppend{strings.Clone(key), at})
-		h.names += len(key)
-	}
-}
-
-func (h *harvest) post(l list, position uint64) {
-	kind := h.lists[l.kind]
-	this := int32(len(h.postings))
-	c, ok := kind[l.name]
-	switch {
-	case !ok:
-		name := strings.Clone(l.name)
-		h.names += len(name)
-		kind[name] = chain{this, this}
-	case h.postings[c.last].position == position:
-		return // a tag given twice
-	default:
-		h.postings[c.last].next = this
-		kind[l.name] = chain{c.first, this}
-	}
-	h.postings = append(h.postings, posting{position: position})
-}
-
-// last is the place of the last event.
-func (h *harvest) last() place {
-	n := len(h.ids)
-	return place{h.first + uint64(n) - 1, h.ids[n-1]}
-}
-
-// positions yields a list's positions.
-func (h *harvest) positions(c chain) func(yield func(uint64) bool) {
-	return func(yield func(uint64) bool) {
-		for i := c.first; yield(h.postings[i].position) && i != c.last; {
-			i = h.postings[i].next
-		}
-	}
+	slices.SortFunc(keys, func(a, b keyedAppend) int {
+		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(a.at.position, b.at.position))
+	})
+	return keys
 }
 
 // harvestWriter writes a harvest in one transaction, in the order of keys, so
@@ -107,20 +120,19 @@ func (w *harvestWriter) write(h *harvest) error {
 	if err := w.ids(h); err != nil {
 		return err
 	}
-	var names []string
-	for kind := range h.lists {
-		names = names[:0]
-		for name := range h.lists[kind] {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			if err := w.list(h, list{listKind(kind), name}); err != nil {
+	for kind := range listKinds {
+		for rest := h.lists(kind); len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].name == rest[0].name {
+				n++
+			}
+			if err := w.list(list{kind, rest[0].name}, h.positions(kind, rest[:n])); err != nil {
 				return err
 			}
+			rest = rest[n:]
 		}
 	}
-	for _, k := range h.keys {
+	for _, k := range h.keys() {
 		w.key = append(w.key[:0], k.key...)
 		w.value = appendKeyEntry(w.value[:0], w.key, k.at)
 		if err := w.txn.Put(w.index.keys, w.key, w.value, 0); err != nil {
@@ -131,11 +143,15 @@ func (w *harvestWriter) write(h *harvest) error {
 }
 
 // list adds to a list's open run, and closes it as often as it is full.
-func (w *harvestWriter) list(h *harvest, l list) error {
-	if err := w.open(l); err != nil {
-		return err
-	}
-	for position := range h.positions(h.lists[l.kind][l.name]) {
+func (w *harvestWriter) list(l list, positions iter.Seq[uint64]) error {
+	opened := false
+	for position := range positions {
+		if !opened {
+			if err := w.open(l); err != nil {
+				return err
+			}
+			opened = true
+		}
 		if position <= w.run.last {
 			return indexDamage("%q has position %d already", l.name, w.run.last)
 		}
@@ -147,6 +163,9 @@ func (w *harvestWriter) list(h *harvest, l list) error {
 			w.run.next()
 		}
 		w.run.add(position)
+	}
+	if !opened {
+		return nil
 	}
 	w.key = appendOpenKey(w.key[:0], l.name)
 	return w.put(l.kind)
@@ -182,7 +201,21 @@ func (w *harvestWriter) open(l list) error {
 // ids writes the ids of the events, by blocks that are always whole: what is
 // not used yet is zero.
 func (w *harvestWriter) ids(h *harvest) error {
-	for position, rest := h.first, h.ids; len(rest) > 0; {
+	for _, c := range h.chunks {
+		from, to := h.visible(c)
+		if err := w.idsOf(c, from, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// idsOf writes some of a chunk's.
+func (w *harvestWriter) idsOf(c *chunk, from, to int) error {
+	c.mu.RLock()
+	rest := c.ids[from:to]
+	c.mu.RUnlock()
+	for position := c.base + 1 + uint64(from); len(rest) > 0; {
 		block, offset := idBlock(position)
 		w.key = binary.BigEndian.AppendUint64(w.key[:0], block)
 		w.value = append(w.value[:0], make([]byte, idBlockBytes)...)

@@ -20,8 +20,6 @@ type index struct {
 	mapped walk.Map
 	// runBytes is where runs are closed.
 	runBytes int
-	// harvest is scratch space of who writes: there is one at a time.
-	harvest harvest
 }
 
 // openIndex opens the index in dir; of the options it takes how it is opened.
@@ -76,15 +74,15 @@ func (x *index) reset(store event.ID) error {
 	})
 }
 
-// store takes the harvest up, which follows the checkpoint, and moves the
+// store takes a harvest up, which follows the checkpoint, and moves the
 // checkpoint, in one transaction.
-func (x *index) store(store event.ID) error {
+func (x *index) store(store event.ID, h *harvest) error {
 	return x.env.Update(func(txn *lmdbenv.Txn) error {
 		w := harvestWriter{index: x, txn: txn}
-		if err := w.write(&x.harvest); err != nil {
-			return fmt.Errorf("index from position %d: %w", x.harvest.first, err)
+		if err := w.write(h); err != nil {
+			return fmt.Errorf("index from position %d: %w", h.after+1, err)
 		}
-		return x.setCheckpoint(txn, checkpoint{store: store, place: x.harvest.last()})
+		return x.setCheckpoint(txn, checkpoint{store: store, place: h.to})
 	})
 }
 

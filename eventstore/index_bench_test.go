@@ -55,12 +55,13 @@ func BenchmarkIndex(b *testing.B) {
 				}
 				source := &indexed{random: rand.New(rand.NewPCG(1, 2)), streams: streams, versions: make([]uint64, streams)}
 				for source.position < events {
-					x.harvest.reset()
+					h := harvest{chunks: []*chunk{newChunk(source.position)}, after: source.position}
 					for range applyEvents {
-						x.harvest.add(source.event(b))
+						h.chunks[0].addOne(source.event(b))
 					}
+					h.to = h.chunks[0].last()
 					b.StartTimer()
-					if err := x.store(event.ID{1}); err != nil {
+					if err := x.store(event.ID{1}, &h); err != nil {
 						b.Fatal(err)
 					}
 					b.StopTimer()

@@ -259,27 +259,19 @@ func TestKeysWhileTheIndexIsMadeAgain(t *testing.T) {
 	}
 }
 
-// TestHarvestOfCatchingUp is bounded in postings, whatever the events, and let go
-// of.
-func TestHarvestOfCatchingUp(t *testing.T) {
+// TestCatchingUpIsBounded in bytes of memory, whatever the events.
+func TestCatchingUpIsBounded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	filled(t, dir)
-	if err := os.RemoveAll(filepath.Join(dir, indexDir)); err != nil {
-		t.Fatal(err)
-	}
 	s := openFaulty(t, dir, Options{hooks: hooks{interval: time.Hour}})
-	if h := &s.index.harvest; cap(h.ids)+cap(h.postings) > 0 || h.lists[byStream] != nil {
-		t.Errorf("it keeps room for %d events and %d postings", cap(h.ids), cap(h.postings))
-	}
-	var h harvest
-	h.reset()
-	h.postings = make([]posting, catchUpPostings-2)
-	if err := s.log.env.View(func(txn *lmdbenv.Txn) error { return logView{s.log, txn}.harvest(&h, 1, 600) }); err != nil {
+	c := newChunk(0)
+	c.bytes = catchUpBytes - 100
+	if err := s.log.env.View(func(txn *lmdbenv.Txn) error { return logView{s.log, txn}.gather(c, 1, 600) }); err != nil {
 		t.Fatal(err)
 	}
-	if len(h.ids) != 1 || !h.large() {
-		t.Errorf("%d events were taken", len(h.ids))
+	if c.len() != 1 || !c.large() {
+		t.Errorf("%d events were taken", c.len())
 	}
 }
 

@@ -180,24 +180,30 @@ func (s *Store) persist(events []event.Event) error {
 	})
 }
 
-// fold takes events up into the log, and lets go of them in the journal.
-func (s *Store) fold(events []event.Event) error {
+// fold takes the next events of the tail up into the log, and lets go of them in
+// the journal.
+func (s *Store) fold(after, limit uint64) (uint64, error) {
+	events := s.recent.snapshot().batch(after, limit)
 	last := events[len(events)-1].Position()
 	if seeded == bugRecycleEarly {
 		if err := s.journal.Recycle(last); err != nil {
-			return err
+			return 0, err
 		}
+	}
+	if seeded == bugReleaseEarly {
+		s.recent.release(last)
 	}
 	err := s.hooks.around(pointFold, pointFolded, func() error { return s.log.commit(events) })
 	if err == nil {
 		err = s.journal.Recycle(last)
 	}
-	return err
+	return last, err
 }
 
 // folded is called after each fold.
-func (s *Store) folded(last uint64, bytes int64) {
-	s.indexer.grew(bytes)
+func (s *Store) folded(last uint64) {
+	s.recent.release(last)
+	s.indexer.grew()
 	if s.journal.Stats().Free == 0 {
 		if _, err := s.journal.Grow(); err != nil {
 			s.logger.Warn("the journal can't grow; appends wait for the log instead", "dir", s.dir, "error", err)

@@ -169,20 +169,20 @@ func firstID(t time.Time) (id event.ID) {
 	return id
 }
 
-// all reads without a filter: what is in the tail from there, the rest from the
+// all reads without a filter: what the tail holds from there, the rest from the
 // log.
 func (r *reader) all(from uint64) error {
 	if r.sel.Backward {
-		for ; from > r.tail.base && !r.done(); from-- {
+		for ; from > r.tail.held && !r.done(); from-- {
 			r.give(r.tail.at(from))
 		}
 		return r.scan(from, 1)
 	}
-	if from <= r.tail.base {
-		if err := r.scan(from, r.tail.base); err != nil {
+	if from <= r.tail.held {
+		if err := r.scan(from, r.tail.held); err != nil {
 			return err
 		}
-		from = r.tail.base + 1
+		from = r.tail.held + 1
 	}
 	for ; from <= r.head() && !r.done(); from++ {
 		r.give(r.tail.at(from))
@@ -226,7 +226,7 @@ func (r *reader) forward(from uint64) error {
 		}
 	}
 	if from = max(from, r.indexed+1); !r.done() && from <= r.head() {
-		return r.follow(r.tail, from, r.head(), tailEvents{r.tail})
+		return r.follow(r.tail, from, r.head(), tailEvents{r.tail, r.log})
 	}
 	return nil
 }
@@ -235,7 +235,7 @@ func (r *reader) forward(from uint64) error {
 // index below.
 func (r *reader) backward(from uint64) error {
 	if from > r.indexed {
-		if err := r.follow(r.tail, from, r.indexed+1, tailEvents{r.tail}); err != nil {
+		if err := r.follow(r.tail, from, r.indexed+1, tailEvents{r.tail, r.log}); err != nil {
 			return err
 		}
 	}
@@ -258,11 +258,21 @@ type eventsOf interface {
 	at(position uint64) (event.Event, error)
 }
 
-// tailEvents are those of a tail, which are at hand.
-type tailEvents struct{ tail *tail }
+// tailEvents are those that a tail lists. The log has what the tail does not
+// hold.
+type tailEvents struct {
+	tail *tail
+	log  logView
+}
 
-func (t tailEvents) gather([]uint64) error                   { return nil }
-func (t tailEvents) at(position uint64) (event.Event, error) { return t.tail.at(position), nil }
+func (t tailEvents) gather([]uint64) error { return nil }
+
+func (t tailEvents) at(position uint64) (event.Event, error) {
+	if position > t.tail.held {
+		return t.tail.at(position), nil
+	}
+	return t.log.at(t.tail.placeAt(position))
+}
 
 // follow reads what a source lists between two positions.
 func (r *reader) follow(s source, from, to uint64, events eventsOf) error {

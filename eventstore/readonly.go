@@ -21,7 +21,7 @@ import (
 // memory.
 const watchInterval = 50 * time.Millisecond
 
-// openReadOnly opens a store beside its writer. Its tail holds what the log has
+// openReadOnly opens a store beside its writer. Its tail lists what the log has
 // and the index has not, so that everything is read as in a writer's store.
 func openReadOnly(dir string, o Options) (_ *Store, err error) {
 	s := &Store{dir: dir, logger: o.Logger, stats: new(stats), closing: make(chan struct{}), hooks: &o.hooks, waiters: newWaiters()}
@@ -144,13 +144,13 @@ func (s *Store) watch(o Options) error {
 	if err != nil {
 		return err
 	}
-	s.recent = newRecent(at.place, int64(o.MaxTail), chunkEvents)
+	s.recent = newRecent(at.place, int64(o.MaxTail), 0)
 	s.watcher, w.at = w, at.position
 	if err := w.look(); err != nil {
 		return err
 	}
 	head, err := s.log.lastPlace()
-	if shown := s.recent.snapshot().head; err == nil && shown.position < head.position && s.recent.snapshot().bytes > s.recent.max {
+	if shown := s.recent.snapshot().head; err == nil && shown.position < head.position && s.recent.snapshot().bytes() > s.recent.max {
 		err = fmt.Errorf("it has position %d, and the log %d: that is more than Options.MaxTail, %d bytes", at.position, head.position, o.MaxTail)
 	}
 	return err
@@ -261,7 +261,7 @@ func (w *watcher) publish() (more bool, err error) {
 		if shown.head.position >= head.position {
 			return false, nil
 		}
-		if shown.bytes > s.recent.max {
+		if shown.bytes() > s.recent.max {
 			return true, nil
 		}
 		events, err := s.log.appendsAfter(shown.head.position, head.position)
@@ -270,6 +270,7 @@ func (w *watcher) publish() (more bool, err error) {
 		}
 		s.recent.publish(events)
 		s.waiters.wake(events)
+		s.recent.release(head.position)
 		s.recent.trim(w.at)
 	}
 }

@@ -72,7 +72,7 @@ func openAfterCrash(b *testing.B, tail int) (events uint64, took time.Duration) 
 // fill appends until the tail is full.
 func fill(b *testing.B, s *Store, tail int64) {
 	pad := []event.Meta{{Key: "pad", Value: strings.Repeat("x", 190)}}
-	for n := 0; s.recent.snapshot().bytes <= tail; {
+	for n := 0; s.recent.snapshot().bytes() <= tail; {
 		if s.journal.Stats().Free == 0 {
 			if _, err := s.journal.Grow(); err != nil {
 				b.Fatal(err)

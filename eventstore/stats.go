@@ -42,8 +42,9 @@ type Stats struct {
 	BatchEvents [len(BatchBuckets) + 1]uint64
 	// ClockBehind counts commits at which the clock was behind the last id.
 	ClockBehind uint64
-	// TailEvents and TailBytes are in memory now. QueuedAppends wait for the
-	// disk, Waiters for their next event.
+	// TailEvents are those that the index, or also the log, has not taken up, and
+	// TailBytes the memory that takes. QueuedAppends wait for the disk, Waiters for
+	// their next event.
 	TailEvents, TailBytes uint64
 	QueuedAppends         int
 	Waiters               int
@@ -86,8 +87,8 @@ func (s *Store) Stats() Stats {
 	} else {
 		s.readWriter(&out)
 	}
-	out.TailEvents = t.head.position - t.base
-	out.TailBytes = uint64(t.bytes)
+	out.TailEvents = t.head.position - min(t.base, t.held)
+	out.TailBytes = uint64(t.bytes())
 	out.Waiters = s.waiters.len()
 	if sizes, err := s.log.env.Sizes(); err == nil {
 		out.LogBytes = sizes.Used
@@ -134,23 +135,20 @@ func (s *stats) decided(b *commit.Batch) {
 	}
 }
 
-// committed returns the bytes of the batch.
-func (s *stats) committed(b *commit.Batch, took time.Duration) (bytes int64) {
+func (s *stats) committed(b *commit.Batch, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now.Commits++
 	s.now.Events += uint64(len(b.Events))
 	for _, e := range b.Events {
-		bytes += int64(len(e.Record()))
+		s.now.RecordBytes += uint64(len(e.Record()))
 		if e.BatchSeq() == 0 {
 			s.now.Appends++
 		}
 	}
-	s.now.RecordBytes += uint64(bytes)
 	s.now.CommitTime += took
 	s.now.CommitDurations[bucket(CommitBuckets[:], took)]++
 	s.now.BatchEvents[bucket(BatchBuckets[:], uint64(len(b.Events)))]++
-	return bytes
 }
 
 // bucket returns the index of the first bound that is not below v.

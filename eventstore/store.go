@@ -58,10 +58,11 @@ type Options struct {
 	// of it or as much as MaxAppend needs.
 	MaxJournal int
 	// MaxQueue is how many bytes of appends may wait for the disk, by default
-	// 64 MiB; more are refused. MaxTail is how many bytes of events may be in
-	// memory because log and index have not taken them up, by default 64 MiB;
-	// appends wait when they are more. It also bounds what log and index have
-	// to take up when the store is opened after a crash.
+	// 64 MiB; more are refused. MaxTail is how many bytes of memory events may take
+	// because log and index have not taken them up, by default 64 MiB: their
+	// records until the log has, and lists of them, a tenth or a quarter of that,
+	// until the index has. Appends wait when it is more. It also bounds what log
+	// and index have to take up when the store is opened after a crash.
 	MaxQueue, MaxTail int
 	// MapSize is the largest size that the log, or the index, may ever reach;
 	// by default 1 TiB. It is address space, not memory or disk.
@@ -339,7 +340,7 @@ func (s *Store) openIndex(mapSize int64, head place) (err error) {
 }
 
 func (s *Store) start(head place, o Options) {
-	s.recent = newRecent(head, int64(o.MaxTail), cmp.Or(o.hooks.chunk, chunkEvents))
+	s.recent = newRecent(head, int64(o.MaxTail), o.hooks.chunk)
 	s.waiters = newWaiters()
 	s.committer = &committer{
 		recent: s.recent, waiters: s.waiters, stats: s.stats,
@@ -356,17 +357,19 @@ func (s *Store) start(head place, o Options) {
 	}
 	s.committer.idle.L = &s.committer.mu
 	fatal := func(err error) { s.committer.readOnly("what was appended can't be taken up", err) }
-	s.indexer = &follower{
-		name: "index", recent: s.recent, limit: s.logPosition, interval: cmp.Or(s.hooks.interval, indexInterval), early: min(indexBytes, int64(o.MaxTail)/2),
-		apply: s.applyToIndex, applied: s.indexed, fatal: fatal,
+	follow := func(name string, limit func() uint64, usually time.Duration) *follower {
+		return &follower{name: name, limit: limit, fatal: fatal, interval: cmp.Or(s.hooks.interval, usually)}
 	}
-	s.folder = &follower{
-		name: "log", recent: s.recent, limit: s.headPosition, interval: cmp.Or(s.hooks.interval, foldInterval), early: min(foldBytes, int64(o.MaxTail)/4, int64(o.MaxJournal)/4),
-		apply: s.fold, applied: s.folded, fatal: fatal,
-	}
-	s.committer.published = func(bytes int64) {
+	s.indexer = follow("index", s.logPosition, indexInterval)
+	s.indexer.apply, s.indexer.applied = s.applyToIndex, s.indexed
+	s.indexer.due = func() bool { return s.recent.snapshot().listBytes >= int64(o.MaxTail)/2 }
+	s.folder = follow("log", s.headPosition, foldInterval)
+	s.folder.apply, s.folder.applied = s.fold, s.folded
+	early := min(foldBytes, int64(o.MaxTail)/4, int64(o.MaxJournal)/4)
+	s.folder.due = func() bool { return s.recent.snapshot().recordBytes >= early }
+	s.committer.published = func() {
 		_ = s.hooks.reach(pointPublished) // can't fail
-		s.folder.grew(bytes)
+		s.folder.grew()
 	}
 	s.indexer.start(head.position)
 	s.folder.start(head.position)
@@ -382,30 +385,30 @@ func (s *Store) logPosition() uint64 {
 	return s.folder.position()
 }
 
-func (s *Store) applyToIndex(events []event.Event) error {
-	h := &s.index.harvest
-	h.reset()
-	for _, e := range events {
-		h.add(e)
+// applyToIndex has the index take up the next events of the tail.
+func (s *Store) applyToIndex(after, limit uint64) (uint64, error) {
+	h := s.recent.seal().harvest(after, limit)
+	if seeded == bugTrimEarly {
+		s.recent.trim(h.to.position)
 	}
-	return s.storeIndex(h.last())
+	return h.to.position, s.storeIndex(&h)
 }
 
-// storeIndex has the index take up its harvest, which ends at last.
-func (s *Store) storeIndex(last place) error {
+// storeIndex has the index take up a harvest.
+func (s *Store) storeIndex(h *harvest) error {
 	if seeded == bugCheckpointFirst {
-		to := checkpoint{store: s.log.store, place: last}
+		to := checkpoint{store: s.log.store, place: h.to}
 		if err := s.index.env.Update(func(txn *lmdbenv.Txn) error { return s.index.setCheckpoint(txn, to) }); err != nil {
 			return err
 		}
 	}
-	if err := s.hooks.around(pointIndex, pointIndexed, func() error { return s.index.store(s.log.store) }); err != nil {
+	if err := s.hooks.around(pointIndex, pointIndexed, func() error { return s.index.store(s.log.store, h) }); err != nil {
 		return err
 	}
-	return s.forgetKeys(last, len(s.index.harvest.ids))
+	return s.forgetKeys(h.to, h.events())
 }
 
-func (s *Store) indexed(last uint64, _ int64) {
+func (s *Store) indexed(last uint64) {
 	s.recent.trim(last)
 	_ = s.hooks.reach(pointTrimmed) // can't fail
 }

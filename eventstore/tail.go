@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -11,88 +12,74 @@ import (
 	"github.com/verbatim-es/verbatim/internal/commit"
 )
 
-// chunkEvents is how many events a chunk takes before the next batch opens a
-// new one, and 1/chunksOfTail of the tail's bound how many bytes. The tail is
-// trimmed by whole chunks: one of large records must not be most of it.
+// slabEvents is how many events a slab takes before the next batch opens a new
+// one, and chunkEvents how many a chunk. 1/partsOfTail of the tail's bound is how
+// many bytes either takes: the tail lets go of whole ones, and one of large
+// records must not be most of it. Chunks are larger since each names its lists.
 const (
-	chunkEvents  = 1024
-	chunksOfTail = 16
+	slabEvents  = 1024
+	chunkEvents = 32 << 10
+	partsOfTail = 16
 )
 
-// listKind is what the events of a list share.
-type listKind byte
-
+// What something in the tail takes in memory, beside its own bytes. Lists and
+// slices have room to grow, of which half is counted.
 const (
-	byStream listKind = iota
-	byCategory
-	byType
-	byTag
-	listKinds
+	heldBytes    = 64  // an event's record, in a slab
+	queuedBytes  = 24  // an event's id, in a chunk
+	postingBytes = 6   // an event on a list
+	listBytes    = 112 // a list's entry
+	keyBytes     = 64
 )
 
-// list names the events that share a stream, a category, a type or a tag.
-type list struct {
-	kind listKind
-	name string
-}
-
-// lists yields the lists that an event is on, each once or more.
-func lists(e event.Event) func(yield func(list) bool) {
-	return func(yield func(list) bool) {
-		stream := e.Stream()
-		category, _ := event.SplitStream(stream)
-		if !yield(list{byStream, stream}) || !yield(list{byCategory, category}) || !yield(list{byType, e.Type()}) {
-			return
-		}
-		for tag := range e.Tags() {
-			if !yield(list{byTag, tag}) {
-				return
-			}
-		}
-	}
-}
-
-// tail is one state of the recent events: all of (base, head]. It never
-// changes, and may be kept as long as one likes.
+// tail is one state of the recent events. It never changes, and may be kept as
+// long as one likes.
+//
+// It has the records of (held, head], which the log has not taken up, and the
+// lists of (base, head], which the index has not: a tenth of the bytes, so that
+// the index can follow rarely, by many events at a time. What is on a list and
+// not held is in the log.
 type tail struct {
-	chunks []*chunk // in order; each ends where the next begins
+	slabs  []*slab // in order; each ends where the next begins
+	held   uint64
+	chunks []*chunk // as slabs
 	base   uint64
 	head   place
-	bytes  int64
-	recent *recent
+	// recordBytes are in slabs, listBytes in chunks, overhead included.
+	recordBytes, listBytes int64
 }
 
-// chunk holds whole batches. It only ever grows, at its end, and whoever reads
-// it looks no further than its tail's head.
-type chunk struct {
+// bytes is what the tail takes in memory.
+func (t *tail) bytes() int64 { return t.recordBytes + t.listBytes }
+
+// slab holds the records of whole batches. It only ever grows, at its end, and
+// whoever reads it looks no further than its tail's head.
+type slab struct {
 	base  uint64 // events[i] has position base+1+i
 	bytes int64  // guarded by the mutex of recent
 
 	mu     sync.RWMutex
 	events []event.Event
-	lists  map[list][]uint32 // offsets into events, ascending
-	ones   []uint32          // room for lists with one event, which most are
-	keys   map[string]uint32 // offset of the append's first event
 }
 
-// recent publishes the tail. Publishing and trimming come from two goroutines;
-// taking a snapshot is one atomic load.
+// recent publishes the tail. Publishing and letting go come from several
+// goroutines; taking a snapshot is one atomic load.
 type recent struct {
 	current atomic.Pointer[tail]
-	// versions may be ahead of current: of a batch that is being published, of a
-	// chunk that was just trimmed.
-	versions *versions
 
-	mu      sync.Mutex // serializes publish and trim
+	mu      sync.Mutex // serializes changes
 	max     int64      // bytes
+	slab    int        // events
 	chunk   int        // events
-	trimmed chan struct{}
+	freed   chan struct{}
 	stopped error
 }
 
-func newRecent(head place, maxBytes int64, chunk int) *recent {
-	r := &recent{max: maxBytes, chunk: chunk, versions: newVersions(), trimmed: make(chan struct{})}
-	r.current.Store(&tail{base: head.position, head: head, recent: r})
+// newRecent makes an empty tail behind head. Slabs and chunks take so many
+// events, 0 for as many as is best.
+func newRecent(head place, maxBytes int64, events int) *recent {
+	r := &recent{max: maxBytes, slab: cmp.Or(events, slabEvents), chunk: cmp.Or(events, chunkEvents), freed: make(chan struct{})}
+	r.current.Store(&tail{held: head.position, base: head.position, head: head})
 	return r
 }
 
@@ -103,62 +90,93 @@ func (r *recent) publish(events []event.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	old := r.current.Load()
-	next := &tail{chunks: old.chunks, base: old.base, head: placeOf(events[len(events)-1]), bytes: old.bytes, recent: r}
-	if n := len(next.chunks); n == 0 || r.full(next.chunks[n-1]) {
-		c := &chunk{base: old.head.position, lists: make(map[list][]uint32), keys: make(map[string]uint32)}
-		next.chunks = append(next.chunks[:n:n], c)
+	next := *old
+	next.head = placeOf(events[len(events)-1])
+	if n := len(next.slabs); n == 0 || r.full(next.slabs[n-1].len(), r.slab, next.slabs[n-1].bytes) {
+		next.slabs = append(next.slabs[:n:n], &slab{base: old.head.position})
 	}
-	next.bytes += next.chunks[len(next.chunks)-1].add(events)
-	r.versions.add(events)
-	r.current.Store(next)
+	next.recordBytes += next.slabs[len(next.slabs)-1].add(events)
+	if n := len(next.chunks); n == 0 || next.chunks[n-1].sealed || r.full(next.chunks[n-1].len(), r.chunk, next.chunks[n-1].bytes) {
+		next.chunks = append(next.chunks[:n:n], newChunk(old.head.position))
+	}
+	next.listBytes += next.chunks[len(next.chunks)-1].add(events)
+	r.current.Store(&next)
 }
 
-// full reports whether the chunk takes no more. mu is held.
-func (r *recent) full(c *chunk) bool {
-	return c.len() >= r.chunk || c.bytes >= r.max/chunksOfTail
+// full reports whether a slab or a chunk takes no more.
+func (r *recent) full(events, most int, bytes int64) bool {
+	return events >= most || bytes >= r.max/partsOfTail
 }
 
-// trim drops what log and index have up to position, by whole chunks.
-func (r *recent) trim(position uint64) {
+// release lets go of the records that the log has, up to position, by whole
+// slabs.
+func (r *recent) release(position uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.current.Load()
-	next := *old
-	for len(next.chunks) > 0 {
-		c := next.chunks[0]
-		last := c.base + uint64(c.len())
+	next, n := *r.current.Load(), 0
+	for ; n < len(next.slabs); n++ {
+		last := next.slabs[n].base + uint64(next.slabs[n].len())
 		if last > position {
 			break
 		}
-		next.chunks, next.base, next.bytes = next.chunks[1:], last, next.bytes-c.bytes
+		next.held, next.recordBytes = last, next.recordBytes-next.slabs[n].bytes
 	}
-	if next.base == old.base {
-		return
+	if n > 0 {
+		next.slabs = slices.Clone(next.slabs[n:]) // holds none of the others
+		r.free(&next)
 	}
-	dropped := old.chunks[:len(old.chunks)-len(next.chunks)]
-	next.chunks = append([]*chunk(nil), next.chunks...) // lets go of the dropped ones
-	r.current.Store(&next)
-	for _, c := range dropped {
-		r.versions.forget(c, next.base)
-	}
-	close(r.trimmed)
-	r.trimmed = make(chan struct{})
 }
 
-// stop ends all waiting for room, now and from now on: nothing will be trimmed
+// trim drops the lists that the index has, up to position, by whole chunks.
+func (r *recent) trim(position uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next, n := *r.current.Load(), 0
+	for ; n < len(next.chunks); n++ {
+		last := next.chunks[n].base + uint64(next.chunks[n].len())
+		if last > position {
+			break
+		}
+		next.base, next.listBytes = last, next.listBytes-next.chunks[n].bytes
+	}
+	if n > 0 {
+		next.chunks = slices.Clone(next.chunks[n:])
+		r.free(&next)
+	}
+}
+
+// free makes a smaller tail the current one. mu is held.
+func (r *recent) free(next *tail) {
+	r.current.Store(next)
+	close(r.freed)
+	r.freed = make(chan struct{})
+}
+
+// seal returns the tail as it is, of which no chunk grows any more.
+func (r *recent) seal() *tail {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.current.Load()
+	if n := len(t.chunks); n > 0 {
+		t.chunks[n-1].sealed = true
+	}
+	return t
+}
+
+// stop ends all waiting for room, now and from now on: nothing will be let go of
 // any more.
 func (r *recent) stop(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = err
-	close(r.trimmed)
-	r.trimmed = make(chan struct{})
+	close(r.freed)
+	r.freed = make(chan struct{})
 }
 
 // room returns nil when the tail is below its bound, and otherwise a channel
-// that the next trim closes.
-func (r *recent) room() (trimmed <-chan struct{}, err error) {
-	if r.snapshot().bytes <= r.max {
+// that is closed when it has become smaller.
+func (r *recent) room() (freed <-chan struct{}, err error) {
+	if r.snapshot().bytes() <= r.max {
 		return nil, nil
 	}
 	r.mu.Lock()
@@ -166,63 +184,29 @@ func (r *recent) room() (trimmed <-chan struct{}, err error) {
 	if r.stopped != nil {
 		return nil, r.stopped
 	}
-	if r.snapshot().bytes <= r.max {
+	if r.snapshot().bytes() <= r.max {
 		return nil, nil
 	}
-	return r.trimmed, nil
+	return r.freed, nil
 }
 
-func (c *chunk) len() int {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return len(c.events)
+func (s *slab) len() int { return len(s.all()) }
+
+func (s *slab) all() []event.Event {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.events
 }
 
-func (c *chunk) add(events []event.Event) (bytes int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (s *slab) add(events []event.Event) (bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = append(s.events, events...)
 	for _, e := range events {
-		offset := uint32(len(c.events))
-		c.events = append(c.events, e)
-		bytes += int64(len(e.Record()))
-		for l := range lists(e) {
-			switch on := c.lists[l]; {
-			case len(on) == 0:
-				c.lists[l] = c.one(offset)
-			case on[len(on)-1] != offset:
-				c.lists[l] = append(on, offset)
-			}
-		}
-		if key := e.BatchKey(); key != "" && e.BatchSeq() == 0 {
-			c.keys[key] = offset
-		}
+		bytes += int64(len(e.Record())) + heldBytes
 	}
-	c.bytes += bytes
+	s.bytes += bytes
 	return bytes
-}
-
-// one makes a list of one event.
-func (c *chunk) one(offset uint32) []uint32 {
-	n := len(c.ones)
-	if n == cap(c.ones) {
-		c.ones, n = make([]uint32, 0, chunkEvents), 0
-	}
-	c.ones = append(c.ones, offset)
-	return c.ones[n : n+1 : n+1]
-}
-
-// on returns the offsets of a list, of which the caller must leave out those
-// beyond its head.
-func (c *chunk) on(l list) []uint32 {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.lists[l]
-}
-
-func (c *chunk) all() []event.Event {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.events
 }
 
 // visible is how many events of the chunk are not beyond the tail's head.
@@ -230,59 +214,75 @@ func (t *tail) visible(c *chunk) int {
 	return int(t.head.position - c.base)
 }
 
-// at returns the event at a position in (base, head].
+// at returns the event at a position in (held, head].
 func (t *tail) at(position uint64) event.Event {
+	s := t.slabs[sort.Search(len(t.slabs), func(i int) bool { return t.slabs[i].base >= position })-1]
+	return s.all()[position-s.base-1]
+}
+
+// placeAt returns the place of a position in (base, head].
+func (t *tail) placeAt(position uint64) place {
 	c := t.chunks[t.chunkOf(position)]
-	return c.all()[position-c.base-1]
+	return place{position, c.id(int(position - c.base - 1))}
 }
 
 // after is [logView.after] for the events of the tail.
 func (t *tail) after(id event.ID, inclusive bool) (position uint64, ok bool) {
 	n := int(t.head.position - t.base)
-	i := sort.Search(n, func(i int) bool { return t.at(t.base+1+uint64(i)).ID().Compare(id) >= 0 })
+	i := sort.Search(n, func(i int) bool { return t.placeAt(t.base+1+uint64(i)).id.Compare(id) >= 0 })
 	if i == n {
 		return 0, false
 	}
 	position = t.base + 1 + uint64(i)
-	if !inclusive && t.at(position).ID() == id {
+	if !inclusive && t.placeAt(position).id == id {
 		return position, true
 	}
 	return position - 1, true
 }
 
-// chunkOf returns the index of the chunk that holds the position.
+// chunkOf returns the index of the chunk that has the position.
 func (t *tail) chunkOf(position uint64) int {
 	return sort.Search(len(t.chunks), func(i int) bool { return t.chunks[i].base >= position }) - 1
+}
+
+// batch returns the events of (after, limit], both between appends, or the
+// first of them: whole appends, for one transaction.
+func (t *tail) batch(after, limit uint64) (events []event.Event) {
+	bytes := 0
+	for _, s := range t.slabs {
+		all := s.all()
+		if s.base+uint64(len(all)) <= after {
+			continue
+		}
+		if s.base >= limit {
+			break
+		}
+		for _, e := range all[max(after, s.base)-s.base : min(limit-s.base, uint64(len(all)))] {
+			if e.BatchSeq() == 0 && (bytes >= applyBytes || len(events) >= applyEvents) {
+				return events
+			}
+			events = append(events, e)
+			bytes += len(e.Record())
+		}
+	}
+	return events
 }
 
 // Head, Base, Version, Match and Earlier make a tail a [commit.State].
 var _ commit.State = (*tail)(nil)
 
 func (t *tail) Head() (uint64, event.ID) { return t.head.position, t.head.id }
-func (t *tail) Base() uint64             { return t.base }
 
-func (t *tail) Version(stream string) (uint64, bool) {
-	end, ok := t.recent.versions.of(stream)
-	switch {
-	case ok && end.position <= t.base:
-		return 0, false
-	case ok && end.position <= t.head.position:
-		return end.version, true
-	case !ok && t.recent.snapshot().base == t.base:
-		return 0, false
-	}
-	return t.searchVersion(stream)
-}
+// Base is where both records and lists begin.
+func (t *tail) Base() uint64 { return max(t.base, t.held) }
 
-// searchVersion is for a tail that is not the current one any more: the stream
-// has gone on since, or what was trimmed since was its end.
-func (t *tail) searchVersion(stream string) (uint64, bool) {
-	for i := len(t.chunks) - 1; i >= 0; i-- {
-		c := t.chunks[i]
-		on := c.on(list{byStream, stream})
-		n := sort.Search(len(on), func(j int) bool { return int(on[j]) >= t.visible(c) })
-		if n > 0 {
-			return c.all()[on[n-1]].Version(), true
+func (t *tail) Version(stream string, after uint64) (uint64, bool) {
+	for _, c := range slices.Backward(t.chunks) {
+		if version, ok := c.version(stream, t.visible(c)); ok {
+			return version, true
+		}
+		if c.base <= after {
+			break
 		}
 	}
 	return 0, false
@@ -297,16 +297,27 @@ func (t *tail) Match(q event.Query, after uint64) uint64 {
 }
 
 func (t *tail) Earlier(key string) *commit.Earlier {
-	for _, c := range slices.Backward(t.chunks) {
-		c.mu.RLock()
-		offset, ok := c.keys[key]
-		c.mu.RUnlock()
-		if ok && int(offset) < t.visible(c) {
-			events := c.all()[offset:]
-			return commit.EarlierOf(events[:events[0].BatchSize()])
-		}
+	if at, ok := t.keyed(key); ok && at.position > t.held {
+		return t.earlierAt(at)
 	}
 	return nil
+}
+
+// keyed returns the place of the first event of the last append that used the
+// key, among those in (base, head].
+func (t *tail) keyed(key string) (place, bool) {
+	for _, c := range slices.Backward(t.chunks) {
+		if offset, ok := c.keyed(key); ok && offset < t.visible(c) {
+			return place{c.base + 1 + uint64(offset), c.id(offset)}, true
+		}
+	}
+	return place{}, false
+}
+
+// earlierAt returns the append that begins at a place in (held, head].
+func (t *tail) earlierAt(first place) *commit.Earlier {
+	size := uint64(t.at(first.position).BatchSize())
+	return commit.EarlierOf(t.batch(first.position-1, first.position-1+size))
 }
 
 // postings makes a tail a source of lists.
@@ -317,19 +328,16 @@ func (t *tail) postings(l list, backward bool) postings {
 func (t *tail) everything(backward bool) postings { return &allPostings{last: t.head.position} }
 
 func (t *tail) typesWithPrefix(prefix string) ([]string, error) {
-	seen := make(map[string]bool)
 	var names []string
 	for _, c := range t.chunks {
-		c.mu.RLock()
-		for l := range c.lists {
-			if l.kind == byType && strings.HasPrefix(l.name, prefix) && !seen[l.name] {
-				seen[l.name] = true
-				names = append(names, l.name)
+		for _, name := range c.typeNames() {
+			if strings.HasPrefix(name, prefix) {
+				names = append(names, name)
 			}
 		}
-		c.mu.RUnlock()
 	}
-	return names, nil
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // tailPostings is a list of a tail.
@@ -350,7 +358,7 @@ func (p *tailPostings) seek(position uint64) (hit, error) {
 			on := c.on(p.list)
 			n := sort.Search(len(on), func(j int) bool { return c.base+1+uint64(on[j]) > position })
 			if n > 0 {
-				return found(c.all()[on[n-1]]), nil
+				return c.hit(on[n-1]), nil
 			}
 		}
 		return hit{}, nil
@@ -368,10 +376,8 @@ func (p *tailPostings) seek(position uint64) (hit, error) {
 			if int(on[n]) >= t.visible(c) {
 				break
 			}
-			return found(c.all()[on[n]]), nil
+			return c.hit(on[n]), nil
 		}
 	}
 	return hit{}, nil
 }
-
-func found(e event.Event) hit { return hit{position: e.Position(), ok: true} }

@@ -21,7 +21,7 @@ func large() event.Append {
 func TestTailOfLargeRecordsIsTrimmed(t *testing.T) {
 	t.Parallel()
 	const bound = 16 << 20
-	r := newRecent(place{}, bound, chunkEvents)
+	r := newRecent(place{}, bound, 0)
 	a := large()
 	for position := uint64(1); position <= 200; position++ {
 		record, err := event.BuildRecord(&a, 0, 1, nil)
@@ -30,8 +30,9 @@ func TestTailOfLargeRecordsIsTrimmed(t *testing.T) {
 		}
 		event.Seal(record, event.ID{15: byte(position)}, position, position)
 		r.publish([]event.Event{event.Trusted(record)})
+		r.release(position - 1)
 		r.trim(position - 1)
-		if got, most := r.snapshot().bytes, int64(bound/chunksOfTail+2*len(record)); got > most {
+		if got, most := r.snapshot().bytes(), int64(bound/partsOfTail+2*len(record)); got > most {
 			t.Fatalf("%d bytes are in memory at position %d, want %d at most", got, position, most)
 		}
 	}

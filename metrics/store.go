@@ -31,7 +31,7 @@ var storeMetrics = family[eventstore.Stats]{
 		func(s eventstore.Stats) float64 { return float64(s.ClockBehind) }),
 	gauge("verbatim_store_tail_events", "Events in memory that the index has not taken up.",
 		func(s eventstore.Stats) float64 { return float64(s.TailEvents) }),
-	gauge("verbatim_store_tail_bytes", "Record bytes in memory that the index has not taken up.",
+	gauge("verbatim_store_tail_bytes", "Bytes of memory for events that log or index have not taken up.",
 		func(s eventstore.Stats) float64 { return float64(s.TailBytes) }),
 	gauge("verbatim_store_queued_appends", "Appends that wait for the disk.",
 		func(s eventstore.Stats) float64 { return float64(s.QueuedAppends) }),

@@ -224,7 +224,7 @@ func (s state) Head() (uint64, event.ID) {
 
 func (s state) Base() uint64 { return 0 }
 
-func (s state) Version(stream string) (uint64, bool) {
+func (s state) Version(stream string, _ uint64) (uint64, bool) {
 	version, ok := s.versions[stream]
 	return version, ok
 }

@@ -14,8 +14,9 @@ type State interface {
 	Head() (position uint64, id event.ID)
 	// Base is the position above which State knows everything.
 	Base() uint64
-	// Version returns the version of a stream that has an event above Base.
-	Version(stream string) (version uint64, ok bool)
+	// Version returns the version of a stream that has an event above both after
+	// and Base.
+	Version(stream string, after uint64) (version uint64, ok bool)
 	// Match returns the position of the first event above both after and
 	// Base that matches, 0 if none does.
 	Match(q event.Query, after uint64) uint64
@@ -177,7 +178,7 @@ func (d *decider) version(p *Proposal, stream string) uint64 {
 	if version, ok := d.versions[stream]; ok {
 		return version
 	}
-	if version, ok := d.state.Version(stream); ok {
+	if version, ok := d.state.Version(stream, p.Facts.At); ok {
 		return version
 	}
 	return p.factOf(stream)

@@ -1,0 +1,5 @@
+//go:build bug_release_early
+
+package eventstore
+
+const seeded = bugReleaseEarly
