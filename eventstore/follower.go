@@ -18,8 +18,10 @@ const (
 	foldBytes    = 8 << 20
 	// indexInterval is the same for the index. Its pages are scattered, so that
 	// many events share each that is written. Half of Options.MaxTail of lists end
-	// the wait early.
+	// the wait early, and so does indexQuiet without a fold: then it disturbs
+	// nobody.
 	indexInterval = 10 * time.Second
+	indexQuiet    = 500 * time.Millisecond
 	// applyEvents and applyBytes are where a transaction ends, at the end of an
 	// append.
 	applyEvents = 50_000
@@ -40,6 +42,7 @@ type follower struct {
 	applied  func(last uint64)
 	fatal    func(error) // it can't follow any more
 	interval time.Duration
+	quiet    time.Duration // without more to follow, that ends the wait early
 	due      func() bool // there is so much to follow that the wait ends early
 
 	kicked  chan struct{}
@@ -94,8 +97,6 @@ func (f *follower) durations() Durations {
 // run follows until close, and then up to the limit.
 func (f *follower) run() {
 	defer close(f.done)
-	timer := time.NewTimer(f.interval)
-	defer timer.Stop()
 	for {
 		select {
 		case <-f.closing:
@@ -103,15 +104,29 @@ func (f *follower) run() {
 			return
 		case <-f.kicked:
 		}
-		timer.Reset(f.interval)
-		select {
-		case <-f.closing:
-		case <-f.full:
-		case <-timer.C:
-		}
+		f.wait()
 		if f.flush(); f.stuck() != nil {
 			signal(f.kicked) // a full disk: once more, later
 		}
+	}
+}
+
+// wait waits until it is time to follow.
+func (f *follower) wait() {
+	latest, quiet := time.NewTimer(f.interval), time.NewTimer(f.quiet)
+	defer latest.Stop()
+	defer quiet.Stop()
+	for {
+		select {
+		case <-f.kicked:
+			quiet.Reset(f.quiet)
+			continue
+		case <-quiet.C:
+		case <-latest.C:
+		case <-f.full:
+		case <-f.closing:
+		}
+		return
 	}
 }
 

@@ -357,13 +357,13 @@ func (s *Store) start(head place, o Options) {
 	}
 	s.committer.idle.L = &s.committer.mu
 	fatal := func(err error) { s.committer.readOnly("what was appended can't be taken up", err) }
-	follow := func(name string, limit func() uint64, usually time.Duration) *follower {
-		return &follower{name: name, limit: limit, fatal: fatal, interval: cmp.Or(s.hooks.interval, usually)}
+	follow := func(name string, limit func() uint64, interval, quiet time.Duration) *follower {
+		return &follower{name: name, limit: limit, fatal: fatal, interval: cmp.Or(s.hooks.interval, interval), quiet: cmp.Or(s.hooks.interval, quiet)}
 	}
-	s.indexer = follow("index", s.logPosition, indexInterval)
+	s.indexer = follow("index", s.logPosition, indexInterval, indexQuiet)
 	s.indexer.apply, s.indexer.applied = s.applyToIndex, s.indexed
 	s.indexer.due = func() bool { return s.recent.snapshot().listBytes >= int64(o.MaxTail)/2 }
-	s.folder = follow("log", s.headPosition, foldInterval)
+	s.folder = follow("log", s.headPosition, foldInterval, foldInterval)
 	s.folder.apply, s.folder.applied = s.fold, s.folded
 	early := min(foldBytes, int64(o.MaxTail)/4, int64(o.MaxJournal)/4)
 	s.folder.due = func() bool { return s.recent.snapshot().recordBytes >= early }
