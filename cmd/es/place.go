@@ -81,6 +81,9 @@ func (f *placeFlags) dial(ctx context.Context) (*place, error) {
 		o.Credentials = []client.Credential{prove(f.Secret)}
 	}
 	bus, err := client.Dial(ctx, f.Place, o)
+	if refused := (*client.Error)(nil); errors.As(err, &refused) && refused.URI == "wamp.error.authentication_failed" && f.User != "" {
+		return nil, fmt.Errorf("%w: is it the user's secret, and does the user log in by %s? --method chooses", err, f.Method)
+	}
 	if err != nil {
 		return nil, err
 	}

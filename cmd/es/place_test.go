@@ -514,7 +514,7 @@ func TestLogin(t *testing.T) {
 	}{
 		{nil, 1, "authenticate"},
 		{[]string{"--user", "rita", "--secret", "secret of rita"}, 1, "not_authorized"},
-		{[]string{"--user", "will", "--secret", "secret of will"}, 1, "authentication_failed"},
+		{[]string{"--user", "will", "--secret", "secret of will"}, 1, "does the user log in by ticket? --method chooses"},
 		{[]string{"--user", "will", "--secret", "secret of will", "--method", "wampcra"}, 0, "position 1"},
 	} {
 		args := append([]string{"append", url, "account-1", account.OpenedType, `{"owner":"ada"}`}, c.who...)

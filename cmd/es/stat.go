@@ -55,6 +55,8 @@ func printDescription(to io.Writer, d eventstore.Description) error {
 		fmt.Fprintf(out, "journal\tup to position %d\t%d bytes in %d segments\n", journal.Position, journal.Bytes, d.Segments)
 	case d.Closed:
 		fmt.Fprintf(out, "journal\tempty, the store was closed\t%d bytes in %d segments\n", journal.Bytes, d.Segments)
+	case d.Segments == 0:
+		fmt.Fprintf(out, "journal\tthere must be one, and it can't be read: es verify tells\n")
 	default:
 		fmt.Fprintf(out, "journal\tnothing that the log has not\t%d bytes in %d segments\n", journal.Bytes, d.Segments)
 	}

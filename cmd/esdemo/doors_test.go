@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"math/big"
@@ -20,6 +21,49 @@ import (
 	"github.com/verbatim-es/verbatim/wampbus/client"
 	"github.com/verbatim-es/verbatim/wampbus/users"
 )
+
+// A socket that a killed process left is taken over, and one that is served is
+// not, nor is a file.
+func TestUnixSocketOfAKilledProcess(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	listen := func() (*server, error) {
+		s := new(server)
+		return s, s.listen(doors{WS: "127.0.0.1:0", HTTP: "127.0.0.1:0", Unix: path})
+	}
+	left, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.(*net.UnixListener).SetUnlinkOnClose(false)
+	served, err := listen()
+	if err == nil {
+		t.Error("a socket that is served was taken over")
+	}
+	if err := errors.Join(served.Close(), left.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := listen()
+	if err != nil {
+		t.Errorf("a socket that was left: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(path, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err = listen()
+	if err == nil {
+		t.Error("a file was taken over")
+	}
+	if content, err := os.ReadFile(path); string(content) != "mine" {
+		t.Errorf("the file has %q, %v", content, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
 
 // Every door that the command line names is open: WebSocket and RawSocket under
 // TLS, a unix socket, and users may log in.

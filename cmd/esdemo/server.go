@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -123,11 +125,30 @@ func (s *server) listen(d doors) (err error) {
 		s.raw = append(s.raw, listener)
 	}
 	if d.Unix != "" {
+		if err := removeStale(d.Unix); err != nil {
+			return fmt.Errorf("--unix: %w", err)
+		}
 		listener, err := open("unix", "unix", d.Unix, nil)
 		if err != nil {
 			return err
 		}
 		s.raw = append(s.raw, listener)
+	}
+	return nil
+}
+
+// removeStale removes the unix socket of a process that was killed: nobody
+// listens to it any more, and nobody else can while it is there.
+func removeStale(path string) error {
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil // to listen says what is wrong
+	}
+	conn, err := net.Dial("unix", path)
+	if err == nil {
+		return conn.Close() // it is in use, which listening says
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return os.Remove(path)
 	}
 	return nil
 }

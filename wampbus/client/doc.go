@@ -1,8 +1,9 @@
 // Package client is the Go client of a bus: a log, its commands and its views
 // over WAMP, protocol 1 (docs/PROTOCOL.md), without cgo.
 //
+//	schemas, err := schema.Load(account.Schema) // what this program's code was generated from
 //	c, err := client.Dial(ctx, "ws://localhost:8080/", client.Options{
-//		AuthID: "ann", Credentials: []client.Credential{client.Ticket(ticket)},
+//		Schemas: schemas, AuthID: "ann", Credentials: []client.Credential{client.Ticket(ticket)},
 //	})
 //	defer c.Close()
 //	credit := account.NewCredit(account.CreditFields{Amount: 100})
@@ -12,9 +13,8 @@
 // A [Client] is an [event.Log] and an [event.KeyReader], so that aggregates and
 // projections run on a remote log as they do on a local one. [Client.Subscribe]
 // is lossless and the fastest way to follow the whole log; [event.Subscribe]
-// works too.
-// [Client.SubscribeTopic] is only a hint: whoever sees that Previous is not the
-// last position it has reads the difference.
+// works too. [Client.SubscribeTopic] is only a hint: whoever sees that Previous
+// is not the last position it has reads the difference.
 //
 // A client whose connection breaks makes another, at growing intervals, until
 // it is closed. What was going on goes on: reads are made again, subscriptions
