@@ -155,6 +155,11 @@ interop/.venv/.installed: interop/requirements.txt
 	interop/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r interop/requirements.txt
 	@touch $@
 
+.PHONY: interop-crossbar
+interop-crossbar: ## install the router Crossbar (Python 3.11 or newer); compiles for minutes
+	python3 -m venv interop/.crossbar
+	interop/.crossbar/bin/python -m pip install --quiet --disable-pip-version-check --prefer-binary crossbar==26.10.1
+
 .PHONY: interop-browser
 interop-browser: ## install Chromium for the browser example (Debian, as root)
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
@@ -170,4 +175,4 @@ ci: ## everything CI checks
 
 .PHONY: clean
 clean: ## remove what the targets above put into this directory
-	rm -rf bin dist interop/node_modules interop/.venv
+	rm -rf bin dist interop/node_modules interop/.venv interop/.crossbar

@@ -26,6 +26,7 @@ type served struct {
 	store    *eventstore.Store
 	accounts *account.Handler
 	views    *projection.Engine
+	bus      *wampbus.Bus
 	url      string
 }
 
@@ -61,7 +62,7 @@ func serve(t *testing.T) *served {
 		must(t, bus.Close())
 		must(t, <-stopped)
 	})
-	return &served{t: t, store: store, accounts: accounts, views: views, url: "ws://" + listener.Addr().String()}
+	return &served{t: t, store: store, accounts: accounts, views: views, bus: bus, url: "ws://" + listener.Addr().String()}
 }
 
 // open opens accounts and pays money in: two events each.

@@ -36,7 +36,7 @@ func TestBrowser(t *testing.T) {
 	node := program(t, "node")
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("chromium is not installed: \"make interop-browser\" does that on Debian")
+		need(t, "chromium is not installed: \"make interop-browser\" does that on Debian")
 	}
 	tsc := installed(t, "node_modules", "typescript", "bin", "tsc")
 	dir := project(t, "bank_events.js")

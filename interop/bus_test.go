@@ -74,32 +74,39 @@ func TestClients(t *testing.T) {
 		for _, serializer := range []string{"msgpack", "cbor", "json"} {
 			t.Run(c.name+"/"+serializer, func(t *testing.T) {
 				t.Parallel()
-				bank := serve(t)
-				bank.open("before", 30)
-				before := bank.head()
-
-				name, args := c.command(t, bank.url, "verbatim", serializer)
-				talk := talk(t, name, args...)
-				bank.open("live", 30)
-				commands(t, talk, bank)
-				appends(t, talk, bank)
-				refusals(t, talk)
-
-				var got report
-				talk.ask(&got, `{"finish": %d}`, bank.head())
-				talk.end()
-
-				if sum, count := bank.digest(before); got.Live.Count != count || got.Live.First != before+1 || got.Live.SHA256 != sum {
-					t.Errorf("live: %+v, the log has %d events from %d on with %s", got.Live, count, before+1, sum)
-				}
-				if sum, count := bank.digest(0); got.Paged.Count != count || got.Paged.SHA256 != sum {
-					t.Errorf("paged: %+v, the log has %d events with %s", got.Paged, count, sum)
-				}
-				if got.Paged.Answers < 3 {
-					t.Errorf("the log came in %d pages, too few to tell that paging works", got.Paged.Answers)
-				}
+				follow(t, serve(t), func(bank *served) *conversation {
+					name, args := c.command(t, bank.url, "verbatim", serializer)
+					return talk(t, name, args...)
+				})
 			})
 		}
+	}
+}
+
+// follow has a client that is started live through a bank's events, take part,
+// and page them.
+func follow(t *testing.T, bank *served, start func(*served) *conversation) {
+	t.Helper()
+	bank.open("before", 30)
+	before := bank.head()
+	talk := start(bank)
+	bank.open("live", 30)
+	commands(t, talk, bank)
+	appends(t, talk, bank)
+	refusals(t, talk)
+
+	var got report
+	talk.ask(&got, `{"finish": %d}`, bank.head())
+	talk.end()
+
+	if sum, count := bank.digest(before); got.Live.Count != count || got.Live.First != before+1 || got.Live.SHA256 != sum {
+		t.Errorf("live: %+v, the log has %d events from %d on with %s", got.Live, count, before+1, sum)
+	}
+	if sum, count := bank.digest(0); got.Paged.Count != count || got.Paged.SHA256 != sum {
+		t.Errorf("paged: %+v, the log has %d events with %s", got.Paged, count, sum)
+	}
+	if got.Paged.Answers < 3 {
+		t.Errorf("the log came in %d pages, too few to tell that paging works", got.Paged.Answers)
 	}
 }
 

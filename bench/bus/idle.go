@@ -25,6 +25,9 @@ func runIdle(args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if err := allowFiles(*sessions); err != nil {
+		return err
+	}
 	set, err := schema.Load(ledger.Schema)
 	if err != nil {
 		return err
@@ -60,6 +63,22 @@ func runIdle(args []string) error {
 	return bus.Close()
 }
 
+// allowFiles raises the limit of open files, the hard one too where this process
+// may, to as many as that many sessions take at either end.
+func allowFiles(sessions int) error {
+	need := uint64(sessions) + 200
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= need {
+		return err
+	}
+	had := limit.Max
+	limit.Cur, limit.Max = need, max(limit.Max, need)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("%d sessions take %d open files, and the limit is %d: raise it, or give less -sessions: %w", sessions, need, had, err)
+	}
+	return nil
+}
+
 func memory() (heap, stack uint64, goroutines int) {
 	runtime.GC()
 	runtime.GC()
@@ -80,6 +99,9 @@ func cpu() time.Duration {
 func holdSessions(args []string) error {
 	n, err := strconv.Atoi(args[1])
 	if err != nil {
+		return err
+	}
+	if err := allowFiles(n); err != nil {
 		return err
 	}
 	for range n {

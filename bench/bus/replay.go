@@ -239,7 +239,12 @@ var consumers = map[string]func(address string, events, size int) (time.Duration
 	"pages": consumePages, "client": consumeClient, "jetstream": consumeJetStream, "tcp": consumeTCP,
 }
 
-// consumePages keeps some calls in flight, and walks over the records.
+// stretch is a part of the log that one call after the other asks for.
+type stretch struct{ after, left int }
+
+// consumePages keeps some calls in flight, and walks over the records. The log
+// is cut into stretches of a page each; where an answer ends earlier, the rest of
+// its stretch is asked for.
 func consumePages(address string, events, size int) (time.Duration, error) {
 	s, err := join(address)
 	if err != nil {
@@ -248,23 +253,39 @@ func consumePages(address string, events, size int) (time.Duration, error) {
 	defer s.conn.Close()
 	limit := max(1, (1<<20)/(size+recordRoom+200))
 	began := time.Now()
-	asked, got := 0, 0
-	for request := wamp.ID(1); got < events; {
-		for ; asked < events && int(request) <= calls+got/limit; request++ {
-			if err := s.send(&wamp.Call{Request: request, Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: wamp.Dict{"after": asked, "limit": limit, "max_bytes": 1 << 20}}); err != nil {
-				return 0, err
-			}
-			asked += limit
+	asked, request := 0, uint64(0)
+	inFlight := make(map[uint64]stretch)
+	ask := func(of stretch) error {
+		if of.left == 0 {
+			of = stretch{asked, min(limit, events-asked)}
+			asked += of.left
 		}
-		page, err := s.page()
+		if of.left == 0 {
+			return nil
+		}
+		request++
+		inFlight[request] = of
+		return s.send(&wamp.Call{Request: wamp.ID(request), Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: wamp.Dict{"after": of.after, "limit": of.left, "max_bytes": 1 << 20}})
+	}
+	for range calls {
+		if err := ask(stretch{}); err != nil {
+			return 0, err
+		}
+	}
+	for len(inFlight) > 0 {
+		answers, page, err := s.page()
 		if err != nil {
 			return 0, err
 		}
+		of := inFlight[answers]
+		delete(inFlight, answers)
 		n := records(page)
-		if n != limit && got+n < events-limit {
-			return 0, fmt.Errorf("a page has %d records instead of %d", n, limit)
+		if n == 0 || n > of.left {
+			return 0, fmt.Errorf("a page has %d records of the %d behind %d", n, of.left, of.after)
 		}
-		got += n
+		if err := ask(stretch{of.after + n, of.left - n}); err != nil {
+			return 0, err
+		}
 	}
 	return time.Since(began), nil
 }

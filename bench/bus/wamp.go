@@ -92,12 +92,12 @@ func (s *session) skip(buffer []byte) error {
 	return nil
 }
 
-// page reads a RESULT and returns its page, which is valid until the next call.
-// Only what is in front of the page is decoded.
-func (s *session) page() ([]byte, error) {
+// page reads a RESULT and returns which call it answers, and its page, which is
+// valid until the next one. Only what is in front of the page is decoded.
+func (s *session) page() (request uint64, page []byte, err error) {
 	_, r, err := s.conn.NextReader()
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	message := s.buffer[:0]
 	for {
@@ -110,33 +110,36 @@ func (s *session) page() ([]byte, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return 0, nil, err
 		}
 	}
 	s.buffer = message
-	page, ok := pageOf(message)
+	request, page, ok := pageOf(message)
 	if !ok {
-		return nil, fmt.Errorf("the server sent no page, but %.200q", message)
+		return 0, nil, fmt.Errorf("the server sent no page, but %.200q", message)
 	}
-	return page, nil
+	return request, page, nil
 }
 
-// pageOf finds the page in [50, request, {}, [page], ...] in MessagePack.
-func pageOf(message []byte) (page []byte, ok bool) {
+// pageOf finds request and page in [50, request, {}, [page], ...] in MessagePack.
+func pageOf(message []byte) (request uint64, page []byte, ok bool) {
 	if len(message) < 16 || message[0]&0xf0 != 0x90 || message[1] != 50 {
-		return nil, false
+		return 0, nil, false
 	}
-	at := 2
-	switch b := message[at]; { // the request
+	at := 3
+	switch b := message[2]; {
 	case b < 0x80:
-		at++
+		request = uint64(b)
 	case b >= 0xcc && b <= 0xcf:
-		at += 1 + 1<<(b-0xcc)
+		for range 1 << (b - 0xcc) {
+			request = request<<8 | uint64(message[at])
+			at++
+		}
 	default:
-		return nil, false
+		return 0, nil, false
 	}
 	if len(message) < at+7 || message[at] != 0x80 || message[at+1] != 0x91 {
-		return nil, false
+		return 0, nil, false
 	}
 	at += 2
 	size := 0
@@ -148,10 +151,10 @@ func pageOf(message []byte) (page []byte, ok bool) {
 	case 0xc6:
 		size, at = int(binary.BigEndian.Uint32(rest)), at+5
 	default:
-		return nil, false
+		return 0, nil, false
 	}
 	if len(message)-at < size {
-		return nil, false
+		return 0, nil, false
 	}
-	return message[at : at+size], true
+	return request, message[at : at+size], true
 }
