@@ -6,7 +6,10 @@ const [url, realm, serializer] = process.argv.slice(2)
 const { JSONSerializer, MsgpackSerializer, CBORSerializer } = autobahn.serializer
 const serializers = { json: JSONSerializer, msgpack: MsgpackSerializer, cbor: CBORSerializer }
 
-const connection = new autobahn.Connection({ url, realm, serializers: [new serializers[serializer]()], max_retries: 0 })
+// Over RawSocket the library has JSON only, and is told where as a transport.
+const { protocol, hostname, port } = new URL(url)
+const where = protocol === 'rs:' ? { transports: [{ type: 'rawsocket', host: hostname, port: Number(port) }] } : { url }
+const connection = new autobahn.Connection({ ...where, realm, serializers: [new serializers[serializer]()], max_retries: 0 })
 let done = false
 connection.onclose = (reason, details) => {
   if (!done) fail(`${reason}: ${details.reason} ${details.message}`)

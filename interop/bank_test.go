@@ -27,7 +27,8 @@ type served struct {
 	accounts *account.Handler
 	views    *projection.Engine
 	bus      *wampbus.Bus
-	url      string
+	url      string // of WebSocket
+	raw      string // of RawSocket: host and port
 }
 
 func serve(t *testing.T) *served {
@@ -56,13 +57,17 @@ func serve(t *testing.T) *served {
 	must(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	stopped := make(chan error, 1)
+	raw, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	stopped := make(chan error, 2)
 	go func() { stopped <- bus.ServeWebSocket(context.Background(), listener) }()
+	go func() { stopped <- bus.ServeRawSocket(context.Background(), raw) }()
 	t.Cleanup(func() {
 		must(t, bus.Close())
 		must(t, <-stopped)
+		must(t, <-stopped)
 	})
-	return &served{t: t, store: store, accounts: accounts, views: views, bus: bus, url: "ws://" + listener.Addr().String()}
+	return &served{t: t, store: store, accounts: accounts, views: views, bus: bus, url: "ws://" + listener.Addr().String(), raw: raw.Addr().String()}
 }
 
 // open opens accounts and pays money in: two events each.

@@ -16,6 +16,10 @@ type client struct {
 	// requires is what "make interop-deps" puts here for it, "" when it needs
 	// nothing of that.
 	requires string
+	// rawURL is how its URLs of RawSocket begin, "" when it has none that works,
+	// and raw the serializers that it has there.
+	rawURL string
+	raw    []string
 }
 
 // command returns the program to run and its arguments.
@@ -30,11 +34,13 @@ func (c client) command(t *testing.T, args ...string) (name string, all []string
 	return program(t, c.program), append([]string{c.script}, args...)
 }
 
+var serializers = []string{"msgpack", "cbor", "json"}
+
 var clients = []client{
-	{"Autobahn|JS", "node", "autobahn.js", "node_modules/autobahn"},
-	{"wampy", "node", "wampy.js", "node_modules/wampy"},
-	{"Autobahn|Python", ".venv/bin/python", "autobahn_client.py", ".venv/bin/python"},
-	{name: "nexus"}, // in this binary, see nexus_test.go
+	{"Autobahn|JS", "node", "autobahn.js", "node_modules/autobahn", "rs://", []string{"json"}},
+	{name: "wampy", program: "node", script: "wampy.js", requires: "node_modules/wampy"}, // WebSocket only
+	{"Autobahn|Python", ".venv/bin/python", "autobahn_client.py", ".venv/bin/python", "rs://", serializers},
+	{name: "nexus", rawURL: "tcp://", raw: serializers}, // in this binary, see nexus_test.go
 }
 
 // report is what a client has received, by its own account.
@@ -65,13 +71,23 @@ type reply struct {
 	Error string
 }
 
-// TestClients has each client, with each serializer, follow the bus live, send
+// TestClients has each client, with each serializer and over each transport that
+// it has, follow the bus live, send
 // commands of its own and then page the whole log. The records that it received
 // either way have the SHA-256 of the log's.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	for _, c := range clients {
-		for _, serializer := range []string{"msgpack", "cbor", "json"} {
+		for _, serializer := range c.raw {
+			t.Run(c.name+"/RawSocket/"+serializer, func(t *testing.T) {
+				t.Parallel()
+				follow(t, serve(t), func(bank *served) *conversation {
+					name, args := c.command(t, c.rawURL+bank.raw, "verbatim", serializer)
+					return talk(t, name, args...)
+				})
+			})
+		}
+		for _, serializer := range serializers {
 			t.Run(c.name+"/"+serializer, func(t *testing.T) {
 				t.Parallel()
 				follow(t, serve(t), func(bank *served) *conversation {
