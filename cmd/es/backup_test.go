@@ -115,3 +115,24 @@ func TestDumpPagesAndLoad(t *testing.T) {
 		t.Errorf("--pages --limit: status %d\n%s", status, stderr)
 	}
 }
+
+// What a store that was not closed has lost is not taken for nothing.
+func TestStatOfALostJournal(t *testing.T) {
+	t.Parallel()
+	dir, lost := makeStore(t, 5), filepath.Join(t.TempDir(), "lost")
+	store, err := eventstore.Open(dir, smallStore())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	fill(t, store, 5)
+	if err := os.CopyFS(lost, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(lost, "journal")); err != nil {
+		t.Fatal(err)
+	}
+	if status, stdout, stderr := es(t, "stat", lost); status != 0 || !strings.Contains(stdout, "there must be one, and it can't be read") {
+		t.Errorf("status %d\n%s%s", status, stdout, stderr)
+	}
+}
