@@ -83,10 +83,10 @@ type Env struct {
 // synced into their directories before Open returns.
 //
 // An environment of another kind fails with [ErrForeign], one of a format
-// that is too new or too old with a [*FormatError], a data file that is cut off with a [*DamagedError];
-// none of them is changed, and nothing is put beside it. Who opens one to write
-// takes the [Lock] of its directory first; a reader may open what this process
-// has open already.
+// that is too new or too old with a [*FormatError], a data file that is cut off
+// with a [*DamagedError]; none of them is changed, and nothing is put beside it.
+// Who opens one to write takes the [Lock] of its directory first; a reader may
+// open what this process has open already.
 func Open(dir string, o Options) (*Env, error) {
 	if o.Kind == "" || o.Format == 0 {
 		return nil, errors.New("lmdbenv: options need a kind and a format")

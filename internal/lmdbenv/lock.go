@@ -45,8 +45,8 @@ type Lock struct{ file, dir *os.File }
 
 // LockDir takes the directory for this process, by locks on its file "lock" and
 // on the directory itself, since a file can be removed. The system drops them
-// when the process ends, however it ends. The file holds the owner's process id. A directory that is taken fails with a
-// [*LockedError].
+// when the process ends, however it ends. The file holds the owner's process
+// id. A directory that is taken fails with a [*LockedError].
 func LockDir(dir string) (*Lock, error) {
 	file, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
