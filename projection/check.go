@@ -20,7 +20,8 @@ const checkEvery = 1024
 // ways: each row is valid, stands under its own primary key and has the entry
 // its values call for in every index; each entry belongs to such a row. The
 // first disagreement is returned as a [*DamageError]. It reads everything in one
-// snapshot.
+// snapshot. It does not fold the log again: see [Engine.Compare], with the same
+// definition as another version, and [View.Digest], before and after a rebuild.
 func (e *Engine) Check(ctx context.Context) error {
 	return e.View(func(s *Snapshot) error {
 		for _, of := range e.all {

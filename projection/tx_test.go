@@ -149,3 +149,34 @@ func ExampleValue() {
 	fmt.Println(IntValue(-3), StringValue("ada"), Value{})
 	// Output: -3 "ada" absent
 }
+
+// A row that is too long is refused, with what and how much; one that is just
+// as long as it may be is stored.
+func TestRowsOverTheLimit(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	spare := maxRow - len(item{SKU: "1", Note: "n"}.pack()) - 64
+	var fits, over error
+	e := open(t, t.TempDir(), m, scripted(func(tx *Tx, _ event.Event) error {
+		over = tx.Put(item{SKU: "2", Note: strings.Repeat("n", maxRow)}.pack())
+		fits = tx.Put(item{SKU: "1", Note: strings.Repeat("n", spare)}.pack())
+		return nil
+	}))
+	last := m.addItem(t, stocked, item{SKU: "1"})
+	viewOf(t, e, last, "items", func(v *View) {
+		if n, err := v.Len(); n != 1 || err != nil {
+			t.Errorf("%d rows, %v", n, err)
+		}
+		row, found, err := v.Get(StringValue("1"))
+		if err != nil || !found || len(unpackItem(row).Note) != spare {
+			t.Errorf("the long row: %v, %v", found, err)
+		}
+	})
+	var large *event.TooLargeError
+	if !errors.As(over, &large) || large.Limit != maxRow || large.Actual <= maxRow || !strings.Contains(over.Error(), `view "items"`) {
+		t.Errorf("a row that is too long: %v", over)
+	}
+	if fits != nil {
+		t.Error(fits)
+	}
+}
