@@ -41,6 +41,11 @@ func (r *ring) Append(_ context.Context, a event.Append) (event.Receipt, error) 
 			return event.Receipt{}, err
 		}
 	}
+	return r.enter(records...), nil
+}
+
+// enter gives records, which are the ring's from now on, their places.
+func (r *ring) enter(records ...[]byte) event.Receipt {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first := r.head.Position + 1
@@ -52,7 +57,7 @@ func (r *ring) Append(_ context.Context, a event.Append) (event.Receipt, error) 
 	}
 	close(r.grown)
 	r.grown = make(chan struct{})
-	return event.Receipt{First: first, Last: r.head.Position}, nil
+	return event.Receipt{First: first, Last: r.head.Position}
 }
 
 func (r *ring) ReadPage(ctx context.Context, s event.Selection, o event.PageOptions) (event.Page, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -104,6 +105,8 @@ var servers = map[string]func(l net.Listener, size, subscribers int) (publisher,
 
 func announce(l net.Listener) { fmt.Println(l.Addr()) }
 
+// serveVerbatim commits copies of one record, each with its place and checksum:
+// the others, too, publish what was built before.
 func serveVerbatim(l net.Listener, size, _ int) (publisher, error) {
 	set, err := schema.Load(ledger.Schema)
 	if err != nil {
@@ -116,11 +119,19 @@ func serveVerbatim(l net.Listener, size, _ int) (publisher, error) {
 	}
 	go func() { _ = bus.ServeWebSocket(context.Background(), l) }()
 	announce(l)
-	a := event.Append{Stream: "ledger-1", Events: []event.Proposed{ledger.NewPosted("account", ledger.PostedFields{Payload: make([]byte, size)})}}
+	record, err := posted(size)
+	if err != nil {
+		return nil, err
+	}
 	return func() error {
-		_, err := log.Append(context.Background(), a)
-		return err
+		log.enter(bytes.Clone(record))
+		return nil
 	}, nil
+}
+
+// posted is the record of an event with a payload of that size.
+func posted(size int) ([]byte, error) {
+	return event.BuildRecord(&event.Append{Stream: "ledger-1", Events: []event.Proposed{ledger.NewPosted("account", ledger.PostedFields{Payload: make([]byte, size)})}}, 0, 1, nil)
 }
 
 // serveNexus publishes through a client in the same process, as Verbatim's bus
@@ -138,7 +149,7 @@ func serveNexus(l net.Listener, size, _ int) (publisher, error) {
 		return nil, err
 	}
 	announce(l)
-	record, err := event.BuildRecord(&event.Append{Stream: "ledger-1", Events: []event.Proposed{ledger.NewPosted("account", ledger.PostedFields{Payload: make([]byte, size)})}}, 0, 1, nil)
+	record, err := posted(size)
 	if err != nil {
 		return nil, err
 	}
