@@ -9,7 +9,9 @@
 //
 // "append" is about single events: every appender waits for its append to be on
 // the disk before it makes the next. "grow" fills a store of Verbatim's with
-// batches, and then measures what a store of that size costs.
+// batches, and then measures what a store of that size costs: reads by name,
+// conditions, the way to a subscriber that waits, replay, and opening it, also
+// after its process was killed.
 //
 // Both want an idle machine, and write their stores below -dir, which must be
 // on the disk in question. They print a table in Markdown.

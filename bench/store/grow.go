@@ -27,7 +27,20 @@ type grower struct {
 	store   *eventstore.Store
 	random  *rand.Rand
 	payload []byte
+	written int // events
 }
+
+// Some streams have a hundred events each, which lie all over the log.
+const (
+	hundred  = 100
+	hundreds = 1000 // of these streams, or fewer when there are few events
+)
+
+// hundredStreams is how many there are.
+func (g *grower) hundredStreams() int { return max(1, min(hundreds, g.events/(10*hundred))) }
+
+// hundredStream names one of them, by number.
+func hundredStream(n int) string { return fmt.Sprintf("hundred-%d", n) }
 
 func runGrow(args []string) error {
 	var o growOptions
@@ -98,6 +111,10 @@ func (g *grower) appendBatch() error {
 	for i := range events {
 		p := ledger.NewPosted(g.account(), ledger.PostedFields{Payload: g.payload})
 		p.Stream = g.stream()
+		if step, n := g.events/(hundred*g.hundredStreams()), g.hundredStreams(); step > 0 && g.written%step == 0 {
+			p.Stream = hundredStream(g.written / step % n)
+		}
+		g.written++
 		events[i] = p
 	}
 	_, err := g.store.Append(context.Background(), event.Append{Events: events})
@@ -117,6 +134,9 @@ func (g *grower) measure() error {
 		sel   func() event.Selection
 	}{
 		{"one stream, by name, warm", 1000, func() event.Selection { return event.Selection{Stream: g.stream()} }},
+		{"one stream of a hundred scattered events, by name, warm", 5000, func() event.Selection {
+			return event.Selection{Stream: hundredStream(g.random.IntN(g.hundredStreams()))}
+		}},
 		{"one tag, by name, warm", 1000, func() event.Selection { return event.Selection{Tags: []string{"account:" + g.account()}} }},
 		{"the last event of a type", 1000, func() event.Selection {
 			return event.Selection{Types: []string{ledger.PostedType}, Backward: true, Limit: 1}
@@ -137,10 +157,18 @@ func (g *grower) measure() error {
 	if err := g.conditions(ctx); err != nil {
 		return err
 	}
+	if err := g.wakes(ctx); err != nil {
+		return err
+	}
 	if err := g.replay(ctx); err != nil {
 		return err
 	}
-	return g.reopen()
+	runtime.GC()
+	fmt.Printf("\nheap after all of that, idle and collected: %.1f MiB\n", heapNow())
+	if err := g.reopen(); err != nil {
+		return err
+	}
+	return g.killed()
 }
 
 // timed prints the median of how long something takes, by itself and by event.

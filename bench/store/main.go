@@ -6,7 +6,8 @@ import (
 )
 
 func main() {
-	commands := map[string]func([]string) error{"append": runAppend, "grow": runGrow}
+	// "appends" is what grow starts to kill it.
+	commands := map[string]func([]string) error{"append": runAppend, "grow": runGrow, "appends": runAppends}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: store append|grow [flags]; see go doc ./store")
 		os.Exit(2)
