@@ -172,7 +172,7 @@ func (w *harvestWriter) list(l list, positions iter.Seq[uint64]) error {
 }
 
 func (w *harvestWriter) put(kind listKind) error {
-	w.value = w.run.append(w.value[:0], w.key)
+	w.value = w.run.append(w.value[:0], kind, w.key)
 	return w.txn.Put(w.lists[kind], w.key, w.value, 0)
 }
 
@@ -190,9 +190,9 @@ func (w *harvestWriter) open(l list) error {
 			return err
 		}
 		defer c.Close()
-		return absent(c, l.name, w.key)
+		return absent(c, l, w.key)
 	}
-	r, _, err := readRun(w.key, value)
+	r, _, err := readRun(l.kind, w.key, value)
 	r.deltas = append(w.run.deltas[:0], r.deltas...) // a put may move what the value aliases
 	w.run = r
 	return err

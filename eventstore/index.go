@@ -149,11 +149,11 @@ func (v indexView) openRun(l list) (r run, ok bool, err error) {
 	if value == nil {
 		c, err := v.cursor(l.kind)
 		if err == nil {
-			err = absent(c, l.name, key)
+			err = absent(c, l, key)
 		}
 		return run{}, false, err
 	}
-	r, _, err = readRun(key, value)
+	r, _, err = readRun(l.kind, key, value)
 	return r, err == nil, err
 }
 
@@ -170,7 +170,7 @@ func (v indexView) typesWithPrefix(prefix string) (names []string, err error) {
 		return nil, err
 	}
 	for from := []byte(prefix); ; {
-		_, key, err := around(c, from, wholeRun)
+		_, key, err := around(c, from, byType.whole)
 		if err != nil || !bytes.HasPrefix(key, []byte(prefix)) {
 			return names, err
 		}

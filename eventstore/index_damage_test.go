@@ -305,3 +305,61 @@ func TestFlippedCheckpointIsNeverTrusted(t *testing.T) {
 		t.Errorf("%d events, %v", page.Count, err)
 	}
 }
+
+// TestListsOfAnotherKindAreNoticed has the index find the lists of one kind where
+// those of another are. None of them has the name sought, and all are whole.
+func TestListsOfAnotherKindAreNoticed(t *testing.T) {
+	t.Parallel()
+	selections := [listKinds]event.Selection{
+		byStream: {Stream: "ledger-1"}, byCategory: {Category: "ledger"}, byType: {Types: []string{eventstoretest.StruckType}}, byTag: {Tags: []string{"text:n1"}},
+	}
+	made := t.TempDir()
+	filled(t, made)
+	for kind := range listKinds {
+		for other := range listKinds {
+			if kind == other {
+				continue
+			}
+			dir := filepath.Join(t.TempDir(), "store")
+			if err := os.CopyFS(dir, os.DirFS(made)); err != nil {
+				t.Fatal(err)
+			}
+			index, err := openIndex(filepath.Join(dir, indexDir), lmdbenv.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var known [listKinds][]byte
+			err = index.env.View(func(txn *lmdbenv.Txn) error {
+				for kind, name := range listNames {
+					b, err := txn.Get(index.env.Main(), []byte(name))
+					if err != nil {
+						return err
+					}
+					known[kind] = bytes.Clone(b)
+				}
+				return nil
+			})
+			if err := errors.Join(err, index.env.Close()); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(dir, indexDir, lmdbenv.DataFile)
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if bytes.Equal(known[kind], known[other]) || !bytes.Contains(data, known[kind]) {
+				t.Fatalf("LMDB knows of %q %x", listNames[kind], known[kind])
+			}
+			if err := os.WriteFile(file, bytes.ReplaceAll(data, known[kind], known[other]), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := openFaulty(t, dir, Options{})
+			if page, err := s.ReadPage(t.Context(), selections[kind], event.PageOptions{}); !errors.As(err, new(*event.CorruptError)) {
+				t.Errorf("%s in the place of %s: %d events, %v", listNames[other], listNames[kind], page.Count, err)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 )
 
 // The layout of a store's directory: the log's is of format 1, the index's of
-// format 3. Numbers are big endian, so that LMDB's order of bytes is the order
+// format 4. Numbers are big endian, so that LMDB's order of bytes is the order
 // of numbers; varints are those of Protocol Buffers. No value is empty.
 //
 //	DIR/lock      owner's process id, locked while the store is open
@@ -47,8 +47,8 @@ import (
 //	                                        first event of its last append
 //
 // A run is a part of the list of the positions of a stream, a category, a type
-// or a tag. Its value is a checksum, CRC-32C over the key and the rest of the
-// value, 4 bytes; flags, a byte; and varints: with flag 1 the position before its
+// or a tag. Its value is a checksum, CRC-32C over a byte that says which of these
+// four, from 0, the key and the rest of the value, 4 bytes; flags, a byte; and varints: with flag 1 the position before its
 // first and how many are before it in the list; with flag 2 how many it has, and
 // how far its last is from the position before its first; and then how far each
 // position is from the one before it. The event at place n of a stream's list has
@@ -58,7 +58,7 @@ import (
 // bytes of name the longest key has 264 bytes.
 const (
 	format      = 1
-	indexFormat = 3
+	indexFormat = 4
 	logKind     = "verbatim.log"
 	indexKind   = "verbatim.index"
 

@@ -39,16 +39,17 @@ func beside(key, value []byte, ordered bool, whole func(key, value []byte) error
 	return whole(key, value)
 }
 
-func wholeRun(key, value []byte) error {
-	_, _, err := readRun(key, value)
+// whole confirms that an entry is a run of a list of the kind.
+func (kind listKind) whole(key, value []byte) error {
+	_, _, err := readRun(kind, key, value)
 	return err
 }
 
 // absent confirms that a list has no run at or behind a key.
-func absent(c *lmdbenv.Cursor, name string, key []byte) error {
-	previous, next, err := around(c, key, wholeRun)
-	if err == nil && (isRunOf(previous, name) || isRunOf(next, name)) {
-		err = indexDamage("the end of list %q is missing", name)
+func absent(c *lmdbenv.Cursor, l list, key []byte) error {
+	previous, next, err := around(c, key, l.kind.whole)
+	if err == nil && (isRunOf(previous, l.name) || isRunOf(next, l.name)) {
+		err = indexDamage("the end of list %q is missing", l.name)
 	}
 	return err
 }
@@ -149,14 +150,14 @@ func (p *indexPostings) load(position uint64) (bool, error) {
 		return false, err
 	}
 	if err != nil || !isRunOf(key, p.list.name) {
-		return false, absent(c, p.list.name, p.key)
+		return false, absent(c, p.list, p.key)
 	}
 	if bytes.Compare(key, p.key) < 0 {
 		// LMDB takes the first of the next page without a look when the page it
 		// was led to has none, and a damaged key of a branch page leads astray.
 		return false, errDisorder(key)
 	}
-	r, open, err := readRun(key, value)
+	r, open, err := readRun(p.list.kind, key, value)
 	if err != nil {
 		return false, err
 	}

@@ -46,8 +46,9 @@ const (
 	runCounts                // count and span; otherwise there is one position
 )
 
-// append appends the entry's value. Its checksum covers the key too.
-func (r *run) append(b, key []byte) []byte {
+// append appends the entry's value. Its checksum covers the key too, and of what
+// kind the list is: a run that is met among those of another kind is damage.
+func (r *run) append(b []byte, kind listKind, key []byte) []byte {
 	start := len(b)
 	b = append(b, 0, 0, 0, 0, 0)
 	if r.base > 0 {
@@ -59,19 +60,27 @@ func (r *run) append(b, key []byte) []byte {
 		b = binary.AppendUvarint(binary.AppendUvarint(b, r.count), r.last-r.base)
 	}
 	b = append(b, r.deltas...)
-	binary.BigEndian.PutUint32(b[start:], runChecksum(key, b[start+4:]))
+	binary.BigEndian.PutUint32(b[start:], runChecksum(kind, key, b[start+4:]))
 	return b
 }
 
-func runChecksum(key, rest []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, rest)
+func runChecksum(kind listKind, key, rest []byte) uint32 {
+	return crc32.Update(crc32.Update(kindSums[kind], castagnoli, key), castagnoli, rest)
 }
+
+// kindSums are the checksums of each kind's one byte.
+var kindSums = func() (sums [listKinds]uint32) {
+	for kind := range sums {
+		sums[kind] = crc32.Checksum([]byte{byte(kind)}, castagnoli)
+	}
+	return sums
+}()
 
 // parseRun returns the run of an entry, whose deltas alias value. They are
 // those that were written, which the checksum says; [run.positions] checks them
 // all the same.
-func parseRun(key, value []byte) (r run, err error) {
-	if len(value) < 5 || binary.BigEndian.Uint32(value) != runChecksum(key, value[4:]) {
+func parseRun(kind listKind, key, value []byte) (r run, err error) {
+	if len(value) < 5 || binary.BigEndian.Uint32(value) != runChecksum(kind, key, value[4:]) {
 		return run{}, indexDamage("the entry under %q is damaged", key)
 	}
 	flags, rest, whole := value[4], value[5:], true
@@ -167,12 +176,12 @@ func isRunOf(key []byte, name string) bool {
 }
 
 // readRun parses an entry whole: its key is one, and agrees with the run.
-func readRun(key, value []byte) (r run, open bool, err error) {
+func readRun(kind listKind, key, value []byte) (r run, open bool, err error) {
 	_, last, open, ok := cutRunKey(key)
 	if !ok {
 		return run{}, false, indexDamage("key %q is none of a list", key)
 	}
-	if r, err = parseRun(key, value); err != nil {
+	if r, err = parseRun(kind, key, value); err != nil {
 		return run{}, false, err
 	}
 	if !open && last != r.last {

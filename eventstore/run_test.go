@@ -23,8 +23,9 @@ func TestRunKeepsItsPositions(t *testing.T) {
 			want = append(want, r.last)
 		}
 		key := appendOpenKey(nil, rapid.StringMatching(`[a-z0-9\-:.é]{1,12}`).Draw(t, "name"))
-		value := r.append(nil, key)
-		got, open, err := readRun(key, value)
+		kind := rapid.SampledFrom([]listKind{byStream, byCategory, byType, byTag}).Draw(t, "kind")
+		value := r.append(nil, kind, key)
+		got, open, err := readRun(kind, key, value)
 		if err != nil || !open || got.base != base || got.before != before || got.count != uint64(len(want)) || got.last != r.last {
 			t.Fatalf("%+v, %v, want %+v", got, err, r)
 		}
@@ -34,8 +35,13 @@ func TestRunKeepsItsPositions(t *testing.T) {
 		}
 		flipped := bytes.Clone(value)
 		flipped[rapid.IntRange(0, len(value)-1).Draw(t, "at")] ^= 1 << rapid.IntRange(0, 7).Draw(t, "bit")
-		if _, _, err := readRun(key, flipped); err == nil {
+		if _, _, err := readRun(kind, key, flipped); err == nil {
 			t.Fatal("a flipped bit is not noticed")
+		}
+		for other := range listKinds {
+			if _, _, err := readRun(other, key, value); (err == nil) != (other == kind) {
+				t.Fatalf("a run of a list of kind %d is read as one of kind %d: %v", kind, other, err)
+			}
 		}
 	})
 }
@@ -66,21 +72,21 @@ func FuzzRun(f *testing.F) {
 		r.add(position)
 	}
 	key := appendOpenKey(nil, "ledger-1")
-	f.Add(key, r.append(nil, key)[4:])
+	f.Add(key, r.append(nil, byTag, key)[4:])
 	key = appendClosedKey(nil, "a:b", r.last)
-	f.Add(key, r.append(nil, key)[4:])
+	f.Add(key, r.append(nil, byTag, key)[4:])
 	f.Add([]byte("a\x01"), []byte{0, 7})
 	f.Add([]byte("a\x01"), []byte{3, 9, 3, 2, 0, 1, 1})
 	f.Add([]byte("a\x01"), []byte{2, 2, 1, 1, 0})
 	f.Add([]byte{1}, []byte{3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 1, 1, 1, 1})
 	f.Fuzz(func(t *testing.T, key, rest []byte) {
 		value := append([]byte{0, 0, 0, 0}, rest...)
-		if _, _, err := readRun(key, value); err == nil && runChecksum(key, rest) != 0 {
+		if _, _, err := readRun(byTag, key, value); err == nil && runChecksum(byTag, key, rest) != 0 {
 			t.Fatal("no checksum, and nothing notices")
 		}
-		sum := runChecksum(key, rest)
+		sum := runChecksum(byTag, key, rest)
 		value[0], value[1], value[2], value[3] = byte(sum>>24), byte(sum>>16), byte(sum>>8), byte(sum)
-		r, open, err := readRun(key, value)
+		r, open, err := readRun(byTag, key, value)
 		if err != nil {
 			return
 		}

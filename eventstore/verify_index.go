@@ -101,7 +101,7 @@ func (w *listWalk) step(txn *lmdbenv.Txn) error {
 
 // entry verifies a run, and that it goes on from the one before.
 func (w *listWalk) entry(key, value []byte) {
-	r, open, err := readRun(key, value)
+	r, open, err := readRun(w.kind, key, value)
 	if err == nil {
 		w.positions, err = r.positions(w.positions[:0])
 	}
