@@ -84,10 +84,7 @@ fuzz: ## run every fuzz test for FUZZ_TIME, one after the other
 
 .PHONY: seeded-bugs
 seeded-bugs: ## put known bugs into journal, store, aggregate and views, and fail unless their tests catch each
-	internal/journal/seededbugs.sh
-	eventstore/seededbugs.sh
-	aggregate/seededbugs.sh
-	projection/seededbugs.sh
+	tools/seededbugs.sh
 
 .PHONY: lint
 lint: bin/staticcheck ## go vet and staticcheck

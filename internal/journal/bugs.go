@@ -1,7 +1,7 @@
 package journal
 
 // bug is a mistake that a build tag plants, to see that the tests find it; see
-// seededbugs.sh. Without such a tag seeded is bugNone, and nothing of this is
+// tools/seededbugs.sh. Without such a tag seeded is bugNone, and nothing of this is
 // compiled in.
 type bug int
 
