@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/verbatim-es/verbatim/eventstoretest"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
 // CrashStates is how many processes the external tests kill, beyond a few.
@@ -83,4 +85,18 @@ func OpenToDie(dir, at string) (*Store, error) {
 func WithShortRuns(o Options) Options {
 	o.hooks.run = 6
 	return o
+}
+
+// HoldIndex keeps the index from being written to until release is called.
+func HoldIndex(s *Store) (release func()) {
+	held, end := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = s.index.env.Update(func(*lmdbenv.Txn) error {
+			close(held)
+			<-end
+			return errors.New("nothing to write")
+		})
+	}()
+	<-held
+	return func() { close(end) }
 }

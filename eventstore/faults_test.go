@@ -259,15 +259,7 @@ func TestFullQueueRefusesAtOnce(t *testing.T) {
 func TestFullTailBlocksUntilTheIndexFollows(t *testing.T) {
 	t.Parallel()
 	s := openFaulty(t, t.TempDir(), Options{MaxTail: 600})
-	held, release := make(chan struct{}), make(chan struct{})
-	go func() { // the index can't write meanwhile
-		_ = s.index.env.Update(func(*lmdbenv.Txn) error {
-			close(held)
-			<-release
-			return errors.New("nothing to write")
-		})
-	}()
-	<-held
+	release := HoldIndex(s)
 	a := struck("ledger-1")
 	for range slabEvents {
 		a.Events = append(a.Events, eventstoretest.Struck(2))
@@ -279,7 +271,7 @@ func TestFullTailBlocksUntilTheIndexFollows(t *testing.T) {
 		t.Errorf("append on a full tail: %v", err)
 	}
 	blocked := appendAsync(t.Context(), s, struck("ledger-1"))
-	close(release)
+	release()
 	if r := <-blocked; r.err != nil || r.receipt.First != slabEvents+2 {
 		t.Errorf("append once the index followed: %+v", r)
 	}

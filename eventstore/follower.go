@@ -43,7 +43,7 @@ type follower struct {
 	fatal    func(error) // it can't follow any more
 	interval time.Duration
 	quiet    time.Duration // without more to follow, that ends the wait early
-	due      func() bool // there is so much to follow that the wait ends early
+	due      func() bool   // there is so much to follow that the wait ends early
 
 	kicked  chan struct{}
 	full    chan struct{}

@@ -30,7 +30,7 @@ func openIndex(dir string, o lmdbenv.Options) (*index, error) {
 		return nil, err
 	}
 	x := &index{env: env, runBytes: runBytes}
-	open, err := databaseOpener(env, checkpointKey)
+	open, err := databaseOpener(env, checkpointKey, o.ReadOnly)
 	if err != nil {
 		return nil, errors.Join(err, env.Close())
 	}

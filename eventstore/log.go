@@ -34,7 +34,7 @@ func openLog(dir string, o lmdbenv.Options) (*eventLog, error) {
 		return nil, err
 	}
 	l := &eventLog{env: env}
-	open, err := databaseOpener(env, storeKey)
+	open, err := databaseOpener(env, storeKey, o.ReadOnly)
 	if err != nil {
 		return nil, errors.Join(err, env.Close())
 	}
@@ -54,13 +54,16 @@ func openLog(dir string, o lmdbenv.Options) (*eventLog, error) {
 }
 
 // databaseOpener returns how databases are opened: once the environment's meta
-// has an entry, they are all there.
-func databaseOpener(env *lmdbenv.Env, entry string) (open func(string) (lmdbenv.DBI, error), err error) {
+// has an entry, they are all there. A reader can't make them.
+func databaseOpener(env *lmdbenv.Env, entry string, readOnly bool) (open func(string) (lmdbenv.DBI, error), err error) {
 	open = env.OpenDB
 	err = env.View(func(txn *lmdbenv.Txn) error {
 		value, err := getOrNil(txn, env.Meta(), []byte(entry))
-		if value != nil {
+		switch {
+		case value != nil:
 			open = env.OpenKnownDB
+		case err == nil && readOnly:
+			err = fmt.Errorf("%q: %w", env.Dir(), lmdbenv.ErrUnfinished)
 		}
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/PowerDNS/lmdb-go/lmdb"
 	"go.uber.org/goleak"
 
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
@@ -31,6 +32,30 @@ func TestMain(m *testing.M) {
 }
 
 var options = lmdbenv.Options{Kind: "test", Format: 2}
+
+// TestReaderOfWhatIsBeingMade opens what another process has made and not written
+// to: that is not another program's.
+func TestReaderOfWhatIsBeingMade(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	raw, err := lmdb.NewEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Open(dir, 0, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Close(); err != nil {
+		t.Fatal(err)
+	}
+	read := options
+	read.ReadOnly = true
+	if env, err := lmdbenv.Open(dir, read); !errors.Is(err, lmdbenv.ErrUnfinished) || errors.Is(err, lmdbenv.ErrForeign) {
+		t.Errorf("a reader: %v, %v", env, err)
+	}
+	put(t, open(t, dir, options), "a", "b")
+	open(t, dir, read)
+}
 
 func open(t *testing.T, dir string, o lmdbenv.Options) *lmdbenv.Env {
 	t.Helper()

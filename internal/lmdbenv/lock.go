@@ -27,10 +27,15 @@ type LockedError struct {
 	PID string
 	// Same is true when it is this very process.
 	Same bool
+	// Shared is true when it is who reads, or verifies, and keeps writers out, see
+	// [LockShared]. Who that is can't be known.
+	Shared bool
 }
 
 func (e *LockedError) Error() string {
 	switch {
+	case e.Shared:
+		return fmt.Sprintf("%q is being read, or verified, by a process that keeps writers out meanwhile: wait for its end", e.Dir)
 	case e.Same:
 		return fmt.Sprintf("%q is already open in this process: open it once and share it", e.Dir)
 	case e.PID == "":
@@ -54,7 +59,7 @@ func LockDir(dir string) (*Lock, error) {
 	}
 	switch err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
 	case errors.Is(err, syscall.EWOULDBLOCK):
-		return nil, errors.Join(owner(dir, file), file.Close())
+		return nil, errors.Join(holder(dir, file), file.Close())
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("lock %q: %w", dir, err), file.Close())
 	}
@@ -137,6 +142,16 @@ func (l *Lock) Unlock() error {
 	// moment ago and has not yet closed its copy.
 	_ = syscall.Flock(int(l.dir.Fd()), syscall.LOCK_UN) // where there is one
 	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.dir.Close(), l.file.Close())
+}
+
+// holder says who keeps a writer out. What the file says is of the last writer,
+// who is gone when a shared lock can be had.
+func holder(dir string, file *os.File) error {
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
+		return owner(dir, file)
+	}
+	_ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) // closing it would, too
+	return &LockedError{Dir: dir, Shared: true}
 }
 
 func writeAll(file *os.File, content string) error {

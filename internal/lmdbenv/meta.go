@@ -23,6 +23,10 @@ const (
 // or of another program.
 var ErrForeign = errors.New("not an environment of this kind")
 
+// ErrUnfinished means that an environment is opened for reading which another
+// process is just making: it holds nothing yet.
+var ErrUnfinished = errors.New("it is just being made: open it again once that is done")
+
 // FormatError says that an environment has a format this program can't read.
 type FormatError struct {
 	Dir, Kind             string
@@ -45,7 +49,7 @@ func (e *Env) checkMeta(o Options) error {
 	if o.ReadOnly {
 		meta, err := e.openExisting(metaDB)
 		if err != nil {
-			return fmt.Errorf("%q: %w", e.dir, ErrForeign)
+			return fmt.Errorf("%q: %w", e.dir, e.withoutMeta())
 		}
 		e.meta = meta
 		return e.View(func(txn *Txn) (err error) {
@@ -75,6 +79,23 @@ func (e *Env) checkMeta(o Options) error {
 		}
 		return txn.Put(e.meta, []byte(formatKey), binary.BigEndian.AppendUint32(nil, o.Format), 0)
 	})
+}
+
+// withoutMeta is the kind of an environment that has no meta: one that holds
+// nothing is on its way.
+func (e *Env) withoutMeta() error {
+	foreign := ErrForeign
+	err := e.View(func(txn *Txn) error {
+		root, err := txn.OpenRoot(0)
+		if err != nil {
+			return err
+		}
+		if stat, err := txn.Stat(root); err == nil && stat.Entries == 0 {
+			foreign = ErrUnfinished
+		}
+		return err
+	})
+	return errors.Join(foreign, err)
 }
 
 func (e *Env) readMeta(txn *Txn, o Options) error {
