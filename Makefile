@@ -80,7 +80,7 @@ fuzz: ## run every fuzz test for FUZZ_TIME, one after the other
 	| awk '/^Fuzz/ { names[++n] = $$1 } /^ok/ { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' \
 	| while read -r package name; do \
 	echo "$$package $$name"; \
-	$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) "$$package" </dev/null || exit 1; done
+	$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 5s "$$package" </dev/null || exit 1; done
 
 .PHONY: seeded-bugs
 seeded-bugs: ## put known bugs into journal, store, aggregate and views, and fail unless their tests catch each

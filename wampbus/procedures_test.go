@@ -345,6 +345,7 @@ func TestErrors(t *testing.T) {
 		"event":                {"es.append", wamp.List{"x"}, wamp.Dict{"stream": "a-1"}, "wamp.error.invalid_argument", argument("args[0]")},
 		"event data":           {"es.append", wamp.List{[]any{"x.Y", "text"}}, wamp.Dict{"stream": "a-1"}, "wamp.error.invalid_argument", argument("args[0].data")},
 		"event option":         {"es.append", append(event1(), []any{account.CreditedType, credited, map[string]any{"tag": []any{"a:b"}}}), wamp.Dict{"stream": "a-1"}, "wamp.error.invalid_argument", argument("args[1].tag")},
+		"event of no schema":   {"es.append", wamp.List{[]any{account.CreditedType, credited, map[string]any{"schema": "00000000000000ff"}}}, wamp.Dict{"stream": "a-1"}, "es.error.unknown", wamp.Dict{"kind": "schema", "name": "00000000000000ff of " + account.CreditedType}},
 		"event schema":         {"es.append", wamp.List{[]any{account.CreditedType, credited, map[string]any{"schema": "FF"}}}, wamp.Dict{"stream": "a-1"}, "wamp.error.invalid_argument", argument("args[0].schema")},
 		"expect":               {"es.append", event1(), wamp.Dict{"stream": "a-1", "expect": "some"}, "wamp.error.invalid_argument", argument("expect")},
 		"conditions":           {"es.append", event1(), wamp.Dict{"stream": "a-1", "conditions": []any{map[string]any{"stream": "a-1", "expects": 1}}}, "wamp.error.invalid_argument", argument("conditions[0].expect")},
