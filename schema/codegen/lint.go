@@ -124,6 +124,9 @@ func (l *linter) field(d *decl, f *fieldDecl) bool {
 	if n, err := strconv.Atoi(f.attrs["force_align"]); err == nil && n > 8 {
 		l.report(f.line, fmt.Sprintf("field %s is aligned to %d bytes", name, n), "records are aligned to 8: use force_align: 8 or less")
 	}
+	if low := camel(f.name); low == "Builder" || low == "Flatbuffers" {
+		l.report(f.line, fmt.Sprintf("field %s would be a parameter in flatc's Go that hides the other %s there", name, strings.ToLower(low)), "rename it")
+	}
 	if f.array {
 		l.report(f.line, fmt.Sprintf("field %s is an array of fixed length", name), "FlatBuffers for Go has none: use a vector in a table, or single fields")
 	}

@@ -60,6 +60,9 @@ func newStage(dir, schemaPath string) (*stage, error) {
 	if filepath.Ext(s.name) != ".fbs" {
 		return nil, Problems{{File: schemaPath, Message: "not a .fbs file", Hint: "es generate reads FlatBuffers schemas"}}
 	}
+	if strings.HasPrefix(s.name, "-") {
+		return nil, Problems{{File: schemaPath, Message: "flatc takes a name that begins with - for an option", Hint: "rename the file"}}
+	}
 	if err := s.write(schema.ESFile, schema.ESFile, schema.ESSource); err != nil {
 		return nil, err
 	}
