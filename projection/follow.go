@@ -152,7 +152,7 @@ func (e *Engine) step(ctx context.Context, tick <-chan time.Time) error {
 		return nil
 	case now := <-tick:
 		e.watch(now)
-		return errors.Join(e.flush(), e.readInbox())
+		return errors.Join(e.storeDue(), e.readInbox())
 	case <-ctx.Done():
 		return nil
 	}

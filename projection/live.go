@@ -275,6 +275,17 @@ func (e *Engine) parkLater(b *build) {
 // transaction, and gives their memory back.
 func (e *Engine) flush() error { return e.store(0) }
 
+// storeDue stores what can't wait for more of the log: builds that failed or are
+// too slow, and a batch that has lasted long enough when its next page does not
+// come.
+func (e *Engine) storeDue() error {
+	waits := len(e.left) > 0 || len(e.abandoned) > 0 || e.anyFailed()
+	if e.batch.events > 0 && !waits && !e.full() {
+		return nil
+	}
+	return e.store(e.keep())
+}
+
 // store is flush for builds that go on at once: they keep the rows that they
 // have in memory when all of them together take less than so many bytes.
 func (e *Engine) store(keep int) error {
