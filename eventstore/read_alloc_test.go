@@ -4,10 +4,12 @@ package eventstore_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/eventstore"
+	"github.com/verbatim-es/verbatim/eventstoretest"
 )
 
 // TestAllocsOfReading bounds what reading a thousand events allocates: a view
@@ -55,5 +57,42 @@ func TestAllocsOfReading(t *testing.T) {
 		if got := testing.AllocsPerRun(20, func() { count(store.Read(ctx, c.sel)) }); got > c.read {
 			t.Errorf("read %+v: %v allocations, at most %v", c.sel, got, c.read)
 		}
+	}
+}
+
+// TestAllocsOfScatteredEvents bounds what reading a hundred events of one stream
+// among ten allocates: none of it is by event.
+func TestAllocsOfScatteredEvents(t *testing.T) {
+	const streams, events = 10, 100
+	store := open(t, t.TempDir())
+	for range events {
+		a := event.Append{}
+		for n := range streams {
+			p := eventstoretest.Struck(1)
+			p.Stream = fmt.Sprintf("ledger-%d", n)
+			a.Events = append(a.Events, p)
+		}
+		if _, err := store.Append(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if report, err := store.Verify(t.Context()); err != nil || !report.OK() {
+		t.Fatalf("%+v, %v", report, err) // log and index are at the head now
+	}
+	if got := testing.AllocsPerRun(20, func() {
+		n := 0
+		if err := store.View(t.Context(), func(s *eventstore.Snapshot) error {
+			for _, err := range s.Read(event.Selection{Stream: "ledger-3"}) {
+				if err != nil {
+					return err
+				}
+				n++
+			}
+			return nil
+		}); err != nil || n != events {
+			t.Fatalf("%d events, %v", n, err)
+		}
+	}); got > 50 {
+		t.Errorf("%v allocations, at most 50", got)
 	}
 }
