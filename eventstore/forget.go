@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"encoding/binary"
+	"errors"
 	"strings"
 	"time"
 
@@ -74,7 +75,13 @@ func (s *Store) forgetSome(head place) (more bool, err error) {
 	if !more {
 		return false, nil
 	}
-	return true, s.index.forget(old, to)
+	if err = s.hooks.reach(pointForget); err == nil {
+		err = s.index.forget(old, to)
+	}
+	if lmdbenv.IsNoSpace(err) && !errors.As(err, new(*lmdbenv.CommitError)) {
+		return false, nil // the next time: the index has taken up what it was for
+	}
+	return err == nil, err
 }
 
 func (s *Store) forgetStep() int {

@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/PowerDNS/lmdb-go/lmdb"
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/eventstoretest"
@@ -192,5 +195,37 @@ func TestNegativeRetentionIsRefused(t *testing.T) {
 	t.Parallel()
 	if _, err := Open(t.TempDir(), Options{KeyRetention: -1}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestNoSpaceToForget has the disk be full when keys are to be removed, and not
+// before: what the index took up it has, and must not take up again.
+func TestNoSpaceToForget(t *testing.T) {
+	t.Parallel()
+	var full atomic.Bool
+	s := openFaulty(t, t.TempDir(), Options{KeyRetention: time.Hour, hooks: hooks{forget: 8, chunk: 4, at: func(p point) error {
+		if p == pointForget && full.Load() {
+			return &lmdb.OpError{Op: "mdb_del", Errno: syscall.ENOSPC}
+		}
+		return nil
+	}}})
+	clock := new(atomic.Int64)
+	s.committer.now = func() time.Time { return time.UnixMilli(clock.Load()) }
+	full.Store(true)
+	for n := range 40 {
+		clock.Add(2 * time.Hour.Milliseconds())
+		mustAppend(t, s, underKey(fmt.Sprint(n), 1))
+		if n == 20 {
+			if got := indexedKeys(t, s); got != 21 {
+				t.Errorf("%d keys are in the index, with no space to remove any", got)
+			}
+			full.Store(false)
+		}
+	}
+	if got := indexedKeys(t, s); got >= 21 {
+		t.Errorf("%d keys are in the index, with space to remove them", got)
+	}
+	if stats := s.Stats(); stats.ReadOnly != "" || stats.IndexPosition != 40 {
+		t.Errorf("the index has position %d of 40; read-only: %q", stats.IndexPosition, stats.ReadOnly)
 	}
 }

@@ -36,6 +36,7 @@ const (
 	pointRecycled  point = "recycled"
 	pointIndex     point = "index"   // can fail: before a transaction of the index
 	pointIndexed   point = "indexed" // can fail: after it, before the tail is trimmed
+	pointForget    point = "forget"  // can fail: before a transaction of the index that forgets keys
 	pointTrimmed   point = "trimmed"
 	pointOpened    point = "opened"  // the journal was read, nothing of it folded
 	pointCaughtUp  point = "caught"  // the log has caught up, the index has not
