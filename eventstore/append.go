@@ -57,7 +57,8 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 		if err != nil {
 			return event.Receipt{}, err
 		}
-		// The tail was trimmed past the facts while the proposal waited.
+		// The tail was trimmed past the facts while the proposal waited, or its key
+		// was used, by records that the tail has let go of.
 		if !outcome.Stale {
 			return outcome.Receipt, outcome.Err
 		}

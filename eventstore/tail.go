@@ -273,8 +273,8 @@ var _ commit.State = (*tail)(nil)
 
 func (t *tail) Head() (uint64, event.ID) { return t.head.position, t.head.id }
 
-// Base is where both records and lists begin.
-func (t *tail) Base() uint64 { return max(t.base, t.held) }
+// Base is where the lists begin, which is enough but for a key.
+func (t *tail) Base() uint64 { return t.base }
 
 func (t *tail) Version(stream string, after uint64) (uint64, bool) {
 	for _, c := range slices.Backward(t.chunks) {
@@ -296,11 +296,16 @@ func (t *tail) Match(q event.Query, after uint64) uint64 {
 	return h.position
 }
 
-func (t *tail) Earlier(key string) *commit.Earlier {
-	if at, ok := t.keyed(key); ok && at.position > t.held {
-		return t.earlierAt(at)
+func (t *tail) Earlier(key string, after uint64) (earlier *commit.Earlier, ok bool) {
+	at, ok := t.keyed(key)
+	switch {
+	case !ok || at.position <= after:
+		return nil, true
+	case at.position <= t.held:
+		return nil, false
+	default:
+		return t.earlierAt(at), true
 	}
-	return nil
 }
 
 // keyed returns the place of the first event of the last append that used the

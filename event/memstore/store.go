@@ -238,4 +238,4 @@ func (s state) Match(q event.Query, after uint64) uint64 {
 	return 0
 }
 
-func (s state) Earlier(key string) *commit.Earlier { return s.keys[key] }
+func (s state) Earlier(key string, _ uint64) (*commit.Earlier, bool) { return s.keys[key], true }

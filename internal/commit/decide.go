@@ -20,8 +20,9 @@ type State interface {
 	// Match returns the position of the first event above both after and
 	// Base that matches, 0 if none does.
 	Match(q event.Query, after uint64) uint64
-	// Earlier returns the last append above Base that used the key, nil if none.
-	Earlier(key string) *Earlier
+	// Earlier returns the last append above both after and Base that used the key,
+	// nil if none. It is not ok when there is one of which no more is known.
+	Earlier(key string, after uint64) (earlier *Earlier, ok bool)
 }
 
 // Batch is what one commit makes durable.
@@ -42,8 +43,9 @@ type Outcome struct {
 	Receipt event.Receipt
 	// Err is an [*event.ConflictError] or an [*event.KeyReusedError].
 	Err error
-	// Stale is true when State does not reach back to the proposal's facts:
-	// nothing was decided, find them again.
+	// Stale is true when State does not reach back to the proposal's facts, or
+	// does not know enough of the append that used its key since: nothing was
+	// decided, find them again.
 	Stale bool
 }
 
@@ -91,10 +93,11 @@ func (d *decider) decide(p *Proposal) Outcome {
 		return Outcome{Stale: true}
 	}
 	if p.Key != "" {
-		if earlier := d.earlier(p); earlier != nil {
+		earlier, ok := d.earlier(p)
+		if earlier != nil {
 			return d.repeat(p, earlier)
 		}
-		if p.Facts.Earlier != nil {
+		if !ok || p.Facts.Earlier != nil {
 			return Outcome{Stale: true} // it was known, and nothing else was looked for
 		}
 	}
@@ -108,19 +111,20 @@ func (d *decider) decide(p *Proposal) Outcome {
 }
 
 // earlier returns the last append that used the key, nil if none did or the key
-// is not known any more.
-func (d *decider) earlier(p *Proposal) *Earlier {
-	earlier := d.keys[p.Key]
-	if earlier == nil {
-		earlier = d.state.Earlier(p.Key)
+// is not known any more. It is not ok when the proposer has to look for it.
+func (d *decider) earlier(p *Proposal) (earlier *Earlier, ok bool) {
+	if earlier = d.keys[p.Key]; earlier == nil {
+		if earlier, ok = d.state.Earlier(p.Key, p.Facts.At); !ok {
+			return nil, false
+		}
 	}
 	if earlier == nil {
 		earlier = p.Facts.Earlier
 	}
 	if earlier == nil || !earlier.Known(d.id, p.retention) {
-		return nil
+		return nil, true
 	}
-	return earlier
+	return earlier, true
 }
 
 func (d *decider) repeat(p *Proposal, earlier *Earlier) Outcome {

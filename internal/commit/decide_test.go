@@ -46,11 +46,11 @@ type past struct {
 	base     uint64
 }
 
-func (p past) Head() (uint64, event.ID)              { return p.position, p.id }
-func (p past) Base() uint64                          { return p.base }
-func (p past) Version(string, uint64) (uint64, bool) { return 0, false }
-func (p past) Match(event.Query, uint64) uint64      { return 0 }
-func (p past) Earlier(string) *Earlier               { return nil }
+func (p past) Head() (uint64, event.ID)                { return p.position, p.id }
+func (p past) Base() uint64                            { return p.base }
+func (p past) Version(string, uint64) (uint64, bool)   { return 0, false }
+func (p past) Match(event.Query, uint64) uint64        { return 0 }
+func (p past) Earlier(string, uint64) (*Earlier, bool) { return nil, true }
 
 func fixed(b byte) Entropy {
 	return func() (e [10]byte) {
