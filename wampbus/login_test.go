@@ -217,7 +217,7 @@ func TestTryLater(t *testing.T) {
 	for range 16 {
 		failing.Go(func() {
 			for ctx.Err() == nil {
-				if c, err := client.Dial(ctx, h.url, client.Options{Unverified: true, AuthID: "eve", Credentials: byCRA("guess")}); err == nil {
+				if c, err := client.Dial(ctx, h.url, client.Options{Unverified: true, AuthID: "eve", Credentials: saying(users.CRA, "guess")}); err == nil {
 					t.Error("a wrong secret is in")
 					_ = c.Close()
 				}
