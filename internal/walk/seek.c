@@ -193,9 +193,10 @@ static void run(const walk_tree *t, seek *all, uint32_t n) {
  * Finds records by their positions. The id of position p is at 16 * ((p-1) %
  * per_block) in the value that ids has under (p-1) / per_block; a value of
  * another size than 16 * per_block is none. The i-th item of the batch is the
- * i-th position's, and not placed when it was not found.
+ * i-th position's, and not placed when it was not found, or when those before it
+ * have max_bytes. It returns how many bytes they have now.
  */
-static void find(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, walk_batch *out) {
+static uint64_t find(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, uint64_t bytes, uint64_t max_bytes, walk_batch *out) {
 	seek all[group];
 	for (uint32_t i = 0; i < n; i++)
 		begin(ids, &all[i], (positions[i] - 1) / per_block, 0);
@@ -218,18 +219,25 @@ static void find(const walk_tree *ids, const walk_tree *records, const uint64_t 
 			__builtin_prefetch(all[i].value + b);
 	}
 	for (uint32_t i = 0; i < n; i++) {
-		if (all[i].value)
+		if (all[i].value && bytes < max_bytes) {
 			walk_add(out, all[i].key, records->keysize, all[i].value, all[i].size);
-		else
+			bytes += all[i].size;
+		} else {
 			walk_add_none(out);
+		}
 	}
+	return bytes;
 }
 
-void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, walk_batch *out) {
+void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, uint64_t max_bytes, walk_batch *out) {
+	uint64_t bytes = 0;
 	out->count = 0;
 	out->base = records->base;
 	for (uint32_t done = 0, some; done < n; done += some) {
 		some = n - done < group ? n - done : group;
-		find(ids, records, positions + done, some, per_block, out);
+		if (bytes < max_bytes)
+			bytes = find(ids, records, positions + done, some, per_block, bytes, max_bytes, out);
+		while (out->count < done + some)
+			walk_add_none(out);
 	}
 }

@@ -98,11 +98,15 @@ func (m *Map) learn(txn *lmdbenv.Txn, db lmdbenv.DBI, base uintptr, pageSize uin
 	return true, nil
 }
 
+// maxFound is where FindAll ends, in bytes of records.
+const maxFound = 512 << 10
+
 // FindAll looks records up by their positions, at most [Max]. ids has blocks of
 // ids: those of the positions from 1, perBlock in each, under the block's number
 // from 0, 8 bytes big endian. records has the records under their ids. Placed
 // then answers for the i-th of the positions; of one that it is not there for
-// nothing is known, and Record must not be called.
+// nothing is known, and Record must not be called. What is behind half a megabyte
+// of records is not looked at: who takes a few large ones does not pay for many.
 func (b *Batch) FindAll(ids, records *Tree, positions []uint64, perBlock int) {
 	if len(positions) > Max {
 		panic("walk: more positions than a batch has room for")
@@ -111,7 +115,7 @@ func (b *Batch) FindAll(ids, records *Tree, positions []uint64, perBlock int) {
 		b.none(len(positions))
 		return
 	}
-	C.walk_find_all(&ids.c, &records.c, (*C.uint64_t)(unsafe.SliceData(positions)), C.uint32_t(len(positions)), C.uint32_t(perBlock), &b.c)
+	C.walk_find_all(&ids.c, &records.c, (*C.uint64_t)(unsafe.SliceData(positions)), C.uint32_t(len(positions)), C.uint32_t(perBlock), maxFound, &b.c)
 	runtime.KeepAlive(positions)
 }
 

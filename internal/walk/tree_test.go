@@ -130,6 +130,53 @@ func TestFindAllFindsWhatIsThere(t *testing.T) {
 	}
 }
 
+// TestFindAllIsBounded asks for many large records: no more are read, and have
+// their checksums computed, than make half a megabyte.
+func TestFindAllIsBounded(t *testing.T) {
+	t.Parallel()
+	if !able {
+		t.Skip("this processor checks no records here")
+	}
+	const records, size = 80, 40 << 10
+	e := tabled{last: records}
+	e.env, e.db = env(t)
+	var err error
+	if e.ids, err = e.env.OpenDB("ids"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.env.Update(func(txn *lmdbenv.Txn) error {
+		block := make([]byte, perBlock*16)
+		for position := uint64(1); position <= records; position++ {
+			id := idOf(position)
+			copy(block[16*(position-1):], id[:])
+			if err := txn.Put(e.db, id[:], record(t, position, size/8), 0); err != nil {
+				return err
+			}
+		}
+		return txn.Put(e.ids, make([]byte, 8), block, 0)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.env.View(func(txn *lmdbenv.Txn) error {
+		ids, tree := e.trees(t, new(Map), txn)
+		var positions []uint64
+		for position := range uint64(records) {
+			positions = append(positions, position+1)
+		}
+		b := new(Batch)
+		b.FindAll(&ids, &tree, positions, perBlock)
+		const most = maxFound/size + 1
+		for i, position := range positions {
+			if _, ok := b.Placed(i, position); ok != (i < most) {
+				t.Errorf("position %d: %v, want the first %d", position, ok, most)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestTreeIsOfItsTransaction has an older transaction find nothing of a newer one.
 func TestTreeIsOfItsTransaction(t *testing.T) {
 	t.Parallel()

@@ -47,4 +47,4 @@ void walk_add_none(walk_batch *out);
 int walk_can_check(void);
 int walk_fill(void *cursor, int first, int further, uint32_t max, uint64_t max_bytes, walk_batch *out);
 int walk_find(void *ids, uint64_t block, uint32_t offset, size_t block_bytes, void *records, walk_batch *out);
-void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, walk_batch *out);
+void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, uint64_t max_bytes, walk_batch *out);
