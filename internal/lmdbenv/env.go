@@ -300,7 +300,11 @@ func (e *Env) Sizes() (Sizes, error) {
 	if err != nil {
 		return Sizes{}, err
 	}
-	return Sizes{Used: (info.LastPNO + 1) * int64(os.Getpagesize()), Map: info.MapSize}, nil
+	stat, err := e.env.Stat()
+	if err != nil {
+		return Sizes{}, err
+	}
+	return Sizes{Used: (info.LastPNO + 1) * int64(stat.PSize), Map: info.MapSize}, nil
 }
 
 // Transaction returns the number of the last transaction that was committed, by

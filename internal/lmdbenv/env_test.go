@@ -3,6 +3,7 @@
 package lmdbenv_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
@@ -285,5 +286,38 @@ func TestLockNamesItsOwner(t *testing.T) {
 	}
 	if err := again.Unlock(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSizesOfLargerPages has a file whose pages are larger than the machine's, as
+// one that was made on another machine can have.
+func TestSizesOfLargerPages(t *testing.T) {
+	t.Parallel()
+	pageSize := 2 * os.Getpagesize()
+	file := make([]byte, 2*pageSize)
+	for number := range uint64(2) { // LMDB's two meta pages
+		page := file[number*uint64(pageSize):]
+		binary.NativeEndian.PutUint64(page, number)
+		binary.NativeEndian.PutUint16(page[10:], 8)
+		binary.NativeEndian.PutUint32(page[16:], 0xBEEFC0DE)
+		binary.NativeEndian.PutUint32(page[20:], 1)
+		binary.NativeEndian.PutUint32(page[40:], uint32(pageSize))
+		binary.NativeEndian.PutUint64(page[80:], 1<<64-1) // no free pages
+		binary.NativeEndian.PutUint64(page[128:], 1<<64-1)
+		binary.NativeEndian.PutUint64(page[136:], 1) // the last page
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, lmdbenv.DataFile)
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := open(t, dir, options)
+	put(t, env, "key", strings.Repeat("v", 3*pageSize))
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sizes, err := env.Sizes(); err != nil || sizes.Used != info.Size() {
+		t.Errorf("%d bytes are used of a file of %d, %v", sizes.Used, info.Size(), err)
 	}
 }

@@ -53,7 +53,7 @@ func (m *Map) Tree(env *lmdbenv.Env, txn *lmdbenv.Txn, db lmdbenv.DBI, name stri
 	}
 	inside := unsafe.Pointer(unsafe.SliceData(record))
 	root := binary.LittleEndian.Uint64(record[recordRoot:])
-	return treeAt(unsafe.Add(inside, -int(uintptr(inside)-base)), uint64(sizes.Used)/pageSize, pageSize, root, keySize), nil
+	return treeAt(unsafe.Add(inside, -int(uintptr(inside)-base)), uint64(min(sizes.Used, sizes.Map))/pageSize, pageSize, root, keySize), nil
 }
 
 func treeAt(base unsafe.Pointer, pages, pageSize, root uint64, keySize int) Tree {
