@@ -113,12 +113,15 @@ func (f *follower) run() {
 
 // wait waits until it is time to follow.
 func (f *follower) wait() {
-	latest, quiet := time.NewTimer(f.interval), time.NewTimer(f.quiet)
+	latest, quiet, kicked := time.NewTimer(f.interval), time.NewTimer(f.quiet), f.kicked
 	defer latest.Stop()
 	defer quiet.Stop()
+	if f.quiet >= f.interval {
+		kicked = nil // no commit need wake it
+	}
 	for {
 		select {
-		case <-f.kicked:
+		case <-kicked:
 			quiet.Reset(f.quiet)
 			continue
 		case <-quiet.C:
