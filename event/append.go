@@ -51,9 +51,11 @@ type Append struct {
 	// the log. They may name streams that are not written.
 	Conditions []Condition
 	// Key is the idempotency key: a second append with the same key and the
-	// same content returns the first one's receipt and appends nothing. The
-	// schema that the data was built with is part of the content, and so are
-	// tags: a repetition by a program with another version of it is refused.
+	// same content returns the first one's receipt and appends nothing; one with
+	// other content is a [*KeyReusedError]. Tags and metadata are part of the
+	// content. Which version of its schema the data was built with is not, so a
+	// program that was updated meanwhile may repeat what it has not had an answer
+	// to, as long as it builds the same bytes.
 	Key string
 	// Store is the log that the append was decided on, zero if any will do.
 	// Versions and positions mean nothing in another one, such as a backup that

@@ -60,7 +60,7 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 		// The tail was trimmed past the facts while the proposal waited, or its key
 		// was used, by records that the tail has let go of.
 		if !outcome.Stale {
-			return outcome.Receipt, outcome.Err
+			return outcome.Settle(s.Schemas(), &a, s.limits)
 		}
 	}
 }

@@ -133,6 +133,41 @@ func TestEveryVersionIsReadByTodaysCode(t *testing.T) {
 	}
 }
 
+// A program that was updated before it had an answer repeats what it had asked
+// for, and is told the same, also when its schema derives other tags by now.
+func TestKeysOutliveVersionsOfSchemas(t *testing.T) {
+	for _, updated := range [][]byte{presentBank, laterBank} {
+		dir := t.TempDir()
+		ask := func(store *eventstore.Store, owner string, tags ...string) (event.Receipt, error) {
+			p := opened(owner)
+			p.Tags = tags
+			return store.Append(t.Context(), event.Append{Stream: "account-1", Events: []event.Proposed{p}, Key: "open"})
+		}
+		before := openBank(t, dir, eventstore.Options{}, earlierBank)
+		first, err := ask(before, "ada", "from:web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifyAndClose(t, before)
+
+		store := openBank(t, dir, eventstore.Options{}, updated)
+		again, err := ask(store, "ada", "from:web")
+		if err != nil || !again.Repeated || again.First != first.First || again.IDs[0] != first.IDs[0] {
+			t.Errorf("repeated: %+v, %v; want %+v", again, err, first)
+		}
+		var reused *event.KeyReusedError
+		if _, err := ask(store, "ada"); !errors.As(err, &reused) {
+			t.Errorf("without the tag: %v", err)
+		}
+		if _, err := ask(store, "eve", "from:web"); !errors.As(err, &reused) {
+			t.Errorf("with other data: %v", err)
+		}
+		if head, err := store.Head(t.Context()); err != nil || head.Position != 1 {
+			t.Errorf("head %+v, %v", head, err)
+		}
+	}
+}
+
 func TestOpenRefusesWhatBreaks(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

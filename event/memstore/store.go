@@ -102,7 +102,7 @@ func (s *Store) Append(ctx context.Context, a event.Append) (event.Receipt, erro
 		close(s.grown)
 		s.grown = make(chan struct{})
 	}
-	return batch.Outcomes[0].Receipt, batch.Outcomes[0].Err
+	return batch.Outcomes[0].Settle(s.Schemas(), &a, limits)
 }
 
 // AppendByKey returns the receipt of the append with that key.

@@ -1,7 +1,6 @@
 package commit
 
 import (
-	"slices"
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -41,8 +40,10 @@ type Batch struct {
 // Outcome is what became of a proposal.
 type Outcome struct {
 	Receipt event.Receipt
-	// Err is an [*event.ConflictError] or an [*event.KeyReusedError].
-	Err error
+	// Err is an [*event.ConflictError] or an [*event.KeyReusedError], and Reused
+	// the append that the latter is about.
+	Err    error
+	Reused *Earlier
 	// Stale is true when State does not reach back to the proposal's facts, or
 	// does not know enough of the append that used its key since: nothing was
 	// decided, find them again.
@@ -129,13 +130,10 @@ func (d *decider) earlier(p *Proposal) (earlier *Earlier, ok bool) {
 
 func (d *decider) repeat(p *Proposal, earlier *Earlier) Outcome {
 	if earlier.Content != p.Content {
-		return Outcome{Err: &event.KeyReusedError{Key: p.Key, Position: earlier.Receipt.First}}
+		return Outcome{Err: &event.KeyReusedError{Key: p.Key, Position: earlier.Receipt.First}, Reused: earlier}
 	}
 	d.batch.Repeats++
-	receipt := earlier.Receipt
-	receipt.IDs = slices.Clone(receipt.IDs)
-	receipt.Repeated = true
-	return Outcome{Receipt: receipt}
+	return Outcome{Receipt: earlier.again()}
 }
 
 // check returns the conflict of condition i, nil if it holds.
@@ -210,21 +208,7 @@ func (d *decider) accept(p *Proposal) Outcome {
 		if d.keys == nil {
 			d.keys = make(map[string]*Earlier)
 		}
-		d.keys[p.Key] = &Earlier{Receipt: receipt, Content: p.Content}
+		d.keys[p.Key] = &Earlier{Receipt: receipt, Content: p.Content, schemas: schemasOf(p.Events)}
 	}
 	return Outcome{Receipt: receipt}
-}
-
-// EarlierOf rebuilds what is known of an append from its events, all of them,
-// in order.
-func EarlierOf(events []event.Event) *Earlier {
-	first, last := events[0], events[len(events)-1]
-	receipt := event.Receipt{First: first.Position(), Last: last.Position(), Version: last.Version(), IDs: make([]event.ID, len(events))}
-	for i, e := range events {
-		receipt.IDs[i] = e.ID()
-		if e.Stream() != first.Stream() {
-			receipt.Version = 0
-		}
-	}
-	return &Earlier{Receipt: receipt, Content: ContentOf(events)}
 }

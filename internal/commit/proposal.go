@@ -76,23 +76,6 @@ type Facts struct {
 	Earlier *Earlier
 }
 
-// Earlier is an append that used an idempotency key.
-type Earlier struct {
-	Receipt event.Receipt
-	Content Content
-}
-
-// Known reports whether the append's key is known at the head of a log, of which
-// the last event has that id. Once it is not, it never is again: ids increase.
-func (e *Earlier) Known(head event.ID, retention time.Duration) bool {
-	return KeyKnown(e.Receipt.IDs[0], head, retention)
-}
-
-// KeyKnown is [Earlier.Known] by the id of the append's first event.
-func KeyKnown(first, head event.ID, retention time.Duration) bool {
-	return retention <= 0 || first.Time()+uint64(retention.Milliseconds()) >= head.Time()
-}
-
 // Propose validates an append, verifies its data and builds its records. The
 // append and what it refers to are not used any more afterwards, but for its
 // conditions. Facts are left for the caller to fill.
