@@ -45,8 +45,7 @@ func Example() {
 		last = receipt.Last
 	}
 	err = views.At(ctx, last, func(s *projection.Snapshot) error {
-		richest := projection.Range{Index: "balance", From: []projection.Value{projection.IntValue(100)}, Backward: true}
-		for row, err := range accountview.BalancesIn(s).Scan(richest) {
+		for row, err := range accountview.BalancesIn(s).ByBalanceRange(100, 1000, projection.Backward) {
 			if err != nil {
 				return err
 			}

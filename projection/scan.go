@@ -34,6 +34,27 @@ type Range struct {
 	Cursor []byte
 }
 
+// RangeOption says how a typed lookup goes through its rows: [Backward],
+// [Limit], [Behind].
+type RangeOption func(*Range)
+
+// Backward yields the last row first.
+func Backward(r *Range) { r.Backward = true }
+
+// Limit yields n rows at most; 0 means no limit.
+func Limit(n int) RangeOption { return func(r *Range) { r.Limit = n } }
+
+// Behind goes on behind the row that a cursor is of, see [Range].
+func Behind(cursor []byte) RangeOption { return func(r *Range) { r.Cursor = cursor } }
+
+// With returns the range with options.
+func (r Range) With(options ...RangeOption) Range {
+	for _, o := range options {
+		o(&r)
+	}
+	return r
+}
+
 // Row is one row of a scan.
 type Row struct {
 	view  *View

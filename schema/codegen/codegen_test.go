@@ -105,15 +105,18 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	for _, name := range []string{
 		"features/shop.fbs", "features/ledger.fbs", "features/sale.fbs",
 		"features/common/money.fbs", "features/common/currency.fbs", "features/common/prices.fbs", "features/common/parties.fbs",
-		"program/order/order_test.go", "program/ledger/ledger_test.go", "program/sale/sale_test.go", "program/states/states_test.go", "program/mutants/mutants_test.go", "program/saleview/rows_test.go",
+		"program/order/order_test.go", "program/ledger/ledger_test.go", "program/sale/sale_test.go", "program/states/states_test.go", "program/mutants/mutants_test.go", "program/saleview/rows_test.go", "program/orderview/lookups_test.go",
 	} {
 		text, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
 		}
 		target := filepath.Join(dir, "program", filepath.Base(filepath.Dir(name)), filepath.Base(name))
-		if name == "program/saleview/rows_test.go" { // of the package's own
+		switch name { // of the packages' own
+		case "program/saleview/rows_test.go":
 			target = filepath.Join(dir, "sale", "saleview", "rows_test.go")
+		case "program/orderview/lookups_test.go":
+			target = filepath.Join(dir, "order", "orderview", "lookups_test.go")
 		}
 		if below, ok := strings.CutPrefix(name, "features/"); ok {
 			target = filepath.Join(dir, below)
@@ -133,7 +136,7 @@ func TestGeneratedCodeWorksInAnotherModule(t *testing.T) {
 	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "vet", "./order", "./ledger", "./sale", "./program/...")
 	goCommand(t, dir, []string{"CGO_ENABLED=0"}, "test", "./program/...")
 	goCommand(t, dir, nil, "build", "./...")
-	goCommand(t, dir, nil, "test", "./sale/saleview")
+	goCommand(t, dir, nil, "test", "./sale/saleview", "./order/orderview")
 }
 
 // What people may think of that nobody here did: the schemas compile, an

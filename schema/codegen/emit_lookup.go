@@ -55,35 +55,65 @@ func (e *emitter) declareLookup(t *schema.Table) {
 	e.p("}\n")
 
 	e.doc(nil, "All yields every row in the order of the primary key.")
-	e.p("func (v %sView) All() iter.Seq2[%s, error] { return v.Scan(projection.Range{}) }\n", view, e.row(t))
+	e.p("func (v %sView) All(options ...projection.RangeOption) iter.Seq2[%s, error] {", view, e.row(t))
+	e.p("return v.Scan(projection.Range{}.With(options...))")
+	e.p("}\n")
 	for _, index := range t.Indexes {
 		e.declareIndex(t, index)
 	}
 }
 
+// declareIndex writes the lookups by an index: of equal values, of a range of
+// the last column's, and of the one row where the index is unique.
 func (e *emitter) declareIndex(t *schema.Table, index schema.Index) {
 	view := camel(t.View)
 	by := "By"
-	var params, values, words []string
+	var params, names, values, words []string
 	for _, f := range index.Fields {
 		by += camel(f.Name)
 		param := e.viewParameter(f)
 		params = append(params, param+" "+e.elem(f))
+		names = append(names, param)
 		values = append(values, e.columnValue(f, param))
 		words = append(words, f.Name)
 	}
 	e.doc(nil, "%s yields the rows of that %s, in the order of the primary key.", by, strings.Join(words, " and "))
-	e.p("func (v %sView) %s(%s) iter.Seq2[%s, error] {", view, by, strings.Join(params, ", "), e.row(t))
-	e.p("return v.Scan(projection.Range{Index: %q, Equal: []projection.Value{%s}})", index.Name, strings.Join(values, ", "))
+	e.p("func (v %sView) %s(%s, options ...projection.RangeOption) iter.Seq2[%s, error] {", view, by, strings.Join(params, ", "), e.row(t))
+	e.p("return v.Scan(projection.Range{Index: %q, Equal: []projection.Value{%s}}.With(options...))", index.Name, strings.Join(values, ", "))
 	e.p("}\n")
-	if len(index.Fields) > 1 {
+	e.declareRange(t, index, by, params, values)
+	if !index.Unique {
 		return
 	}
-	f := index.Fields[0]
-	e.doc(nil, "%sRange yields the rows whose %s is at least from and below to, in its order.\nOpen ends, descending order and limits are for Scan.", by, f.Name)
-	e.p("func (v %sView) %sRange(from, to %s) iter.Seq2[%s, error] {", view, by, e.elem(f), e.row(t))
-	e.p("return v.Scan(projection.Range{Index: %q, From: []projection.Value{%s}, To: []projection.Value{%s}})",
-		index.Name, e.columnValue(f, "from"), e.columnValue(f, "to"))
+	e.doc(nil, "One%s returns the row of that %s. There is one at most, unless it is absent.", by, strings.Join(words, " and "))
+	e.p("func (v %sView) One%s(%s) (%s, bool, error) {", view, by, strings.Join(params, ", "), e.row(t))
+	e.p("for row, err := range v.%s(%s) {", by, strings.Join(names, ", "))
+	e.p("return row, err == nil, err")
+	e.p("}")
+	e.p("return %s{}, false, nil", e.row(t))
+	e.p("}\n")
+}
+
+func (e *emitter) declareRange(t *schema.Table, index schema.Index, by string, params, values []string) {
+	last := len(index.Fields) - 1
+	f := index.Fields[last]
+	from, to, of := "from", "to", ""
+	for _, fixed := range index.Fields[:last] {
+		of += fixed.Name + " and "
+		if name := e.viewParameter(fixed); name == from || name == to {
+			from, to = "from_", "to_"
+		}
+	}
+	if of != "" {
+		of = "of that " + strings.TrimSuffix(of, " and ") + ", "
+	}
+	e.doc(nil, "%sRange yields the rows %swhose %s is at least %s and below %s,\nin its order. Open ends are for Scan.", by, of, f.Name, from, to)
+	bounds := fmt.Sprintf("%s, %s %s", from, to, e.elem(f))
+	e.p("func (v %sView) %sRange(%s, options ...projection.RangeOption) iter.Seq2[%s, error] {",
+		camel(t.View), by, strings.Join(append(params[:last:last], bounds), ", "), e.row(t))
+	e.p("return v.Scan(projection.Range{Index: %q, From: []projection.Value{%s}, To: []projection.Value{%s}}.With(options...))", index.Name,
+		strings.Join(append(values[:last:last], e.columnValue(f, from)), ", "),
+		strings.Join(append(values[:last:last], e.columnValue(f, to)), ", "))
 	e.p("}\n")
 }
 

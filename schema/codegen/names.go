@@ -62,7 +62,7 @@ func lower(c byte) byte {
 var taken = func() map[string]bool {
 	m := map[string]bool{}
 	for _, name := range strings.Fields(`
-		b f v h d e c r s ctx id opts tx at log row bfbs fingerprint
+		b f v h d e c r s ctx id opts options tx at log row bfbs fingerprint
 		aggregate context event fb flat flatbuffers fmt iter projection schema slices
 		any bool byte error int int8 int16 int32 int64 float32 float64 string
 		uint uint8 uint16 uint32 uint64 true false nil iota

@@ -176,17 +176,19 @@ func (v ByOwnerView) Rows(r projection.Range) iter.Seq2[projection.Row, error] {
 }
 
 // All yields every row in the order of the primary key.
-func (v ByOwnerView) All() iter.Seq2[tally.OwnedRow, error] { return v.Scan(projection.Range{}) }
+func (v ByOwnerView) All(options ...projection.RangeOption) iter.Seq2[tally.OwnedRow, error] {
+	return v.Scan(projection.Range{}.With(options...))
+}
 
 // ByOwner yields the rows of that owner, in the order of the primary key.
-func (v ByOwnerView) ByOwner(owner string) iter.Seq2[tally.OwnedRow, error] {
-	return v.Scan(projection.Range{Index: "owner", Equal: []projection.Value{projection.StringValue(owner)}})
+func (v ByOwnerView) ByOwner(owner string, options ...projection.RangeOption) iter.Seq2[tally.OwnedRow, error] {
+	return v.Scan(projection.Range{Index: "owner", Equal: []projection.Value{projection.StringValue(owner)}}.With(options...))
 }
 
 // ByOwnerRange yields the rows whose owner is at least from and below to, in
-// its order. Open ends, descending order and limits are for Scan.
-func (v ByOwnerView) ByOwnerRange(from, to string) iter.Seq2[tally.OwnedRow, error] {
-	return v.Scan(projection.Range{Index: "owner", From: []projection.Value{projection.StringValue(from)}, To: []projection.Value{projection.StringValue(to)}})
+// its order. Open ends are for Scan.
+func (v ByOwnerView) ByOwnerRange(from, to string, options ...projection.RangeOption) iter.Seq2[tally.OwnedRow, error] {
+	return v.Scan(projection.Range{Index: "owner", From: []projection.Value{projection.StringValue(from)}, To: []projection.Value{projection.StringValue(to)}}.With(options...))
 }
 
 // Ranked is a row of view by_sum, as it is written.
@@ -343,15 +345,17 @@ func (v BySumView) Rows(r projection.Range) iter.Seq2[projection.Row, error] {
 }
 
 // All yields every row in the order of the primary key.
-func (v BySumView) All() iter.Seq2[tally.RankedRow, error] { return v.Scan(projection.Range{}) }
+func (v BySumView) All(options ...projection.RangeOption) iter.Seq2[tally.RankedRow, error] {
+	return v.Scan(projection.Range{}.With(options...))
+}
 
 // BySum yields the rows of that sum, in the order of the primary key.
-func (v BySumView) BySum(sum int64) iter.Seq2[tally.RankedRow, error] {
-	return v.Scan(projection.Range{Index: "sum", Equal: []projection.Value{projection.IntValue(sum)}})
+func (v BySumView) BySum(sum int64, options ...projection.RangeOption) iter.Seq2[tally.RankedRow, error] {
+	return v.Scan(projection.Range{Index: "sum", Equal: []projection.Value{projection.IntValue(sum)}}.With(options...))
 }
 
 // BySumRange yields the rows whose sum is at least from and below to, in its
-// order. Open ends, descending order and limits are for Scan.
-func (v BySumView) BySumRange(from, to int64) iter.Seq2[tally.RankedRow, error] {
-	return v.Scan(projection.Range{Index: "sum", From: []projection.Value{projection.IntValue(from)}, To: []projection.Value{projection.IntValue(to)}})
+// order. Open ends are for Scan.
+func (v BySumView) BySumRange(from, to int64, options ...projection.RangeOption) iter.Seq2[tally.RankedRow, error] {
+	return v.Scan(projection.Range{Index: "sum", From: []projection.Value{projection.IntValue(from)}, To: []projection.Value{projection.IntValue(to)}}.With(options...))
 }

@@ -198,26 +198,28 @@ func (v BalancesView) Rows(r projection.Range) iter.Seq2[projection.Row, error] 
 }
 
 // All yields every row in the order of the primary key.
-func (v BalancesView) All() iter.Seq2[account.BalanceRow, error] { return v.Scan(projection.Range{}) }
+func (v BalancesView) All(options ...projection.RangeOption) iter.Seq2[account.BalanceRow, error] {
+	return v.Scan(projection.Range{}.With(options...))
+}
 
 // ByOwner yields the rows of that owner, in the order of the primary key.
-func (v BalancesView) ByOwner(owner string) iter.Seq2[account.BalanceRow, error] {
-	return v.Scan(projection.Range{Index: "owner", Equal: []projection.Value{projection.StringValue(owner)}})
+func (v BalancesView) ByOwner(owner string, options ...projection.RangeOption) iter.Seq2[account.BalanceRow, error] {
+	return v.Scan(projection.Range{Index: "owner", Equal: []projection.Value{projection.StringValue(owner)}}.With(options...))
 }
 
 // ByOwnerRange yields the rows whose owner is at least from and below to, in
-// its order. Open ends, descending order and limits are for Scan.
-func (v BalancesView) ByOwnerRange(from, to string) iter.Seq2[account.BalanceRow, error] {
-	return v.Scan(projection.Range{Index: "owner", From: []projection.Value{projection.StringValue(from)}, To: []projection.Value{projection.StringValue(to)}})
+// its order. Open ends are for Scan.
+func (v BalancesView) ByOwnerRange(from, to string, options ...projection.RangeOption) iter.Seq2[account.BalanceRow, error] {
+	return v.Scan(projection.Range{Index: "owner", From: []projection.Value{projection.StringValue(from)}, To: []projection.Value{projection.StringValue(to)}}.With(options...))
 }
 
 // ByBalance yields the rows of that balance, in the order of the primary key.
-func (v BalancesView) ByBalance(balance int64) iter.Seq2[account.BalanceRow, error] {
-	return v.Scan(projection.Range{Index: "balance", Equal: []projection.Value{projection.IntValue(balance)}})
+func (v BalancesView) ByBalance(balance int64, options ...projection.RangeOption) iter.Seq2[account.BalanceRow, error] {
+	return v.Scan(projection.Range{Index: "balance", Equal: []projection.Value{projection.IntValue(balance)}}.With(options...))
 }
 
 // ByBalanceRange yields the rows whose balance is at least from and below to,
-// in its order. Open ends, descending order and limits are for Scan.
-func (v BalancesView) ByBalanceRange(from, to int64) iter.Seq2[account.BalanceRow, error] {
-	return v.Scan(projection.Range{Index: "balance", From: []projection.Value{projection.IntValue(from)}, To: []projection.Value{projection.IntValue(to)}})
+// in its order. Open ends are for Scan.
+func (v BalancesView) ByBalanceRange(from, to int64, options ...projection.RangeOption) iter.Seq2[account.BalanceRow, error] {
+	return v.Scan(projection.Range{Index: "balance", From: []projection.Value{projection.IntValue(from)}, To: []projection.Value{projection.IntValue(to)}}.With(options...))
 }

@@ -246,78 +246,95 @@ func (v OpenOrdersView) Rows(r projection.Range) iter.Seq2[projection.Row, error
 }
 
 // All yields every row in the order of the primary key.
-func (v OpenOrdersView) All() iter.Seq2[order.RowRow, error] { return v.Scan(projection.Range{}) }
+func (v OpenOrdersView) All(options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{}.With(options...))
+}
 
 // ByCustomer yields the rows of that customer, in the order of the primary key.
-func (v OpenOrdersView) ByCustomer(customer string) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "customer", Equal: []projection.Value{projection.StringValue(customer)}})
+func (v OpenOrdersView) ByCustomer(customer string, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "customer", Equal: []projection.Value{projection.StringValue(customer)}}.With(options...))
 }
 
 // ByCustomerRange yields the rows whose customer is at least from and below to,
-// in its order. Open ends, descending order and limits are for Scan.
-func (v OpenOrdersView) ByCustomerRange(from, to string) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "customer", From: []projection.Value{projection.StringValue(from)}, To: []projection.Value{projection.StringValue(to)}})
+// in its order. Open ends are for Scan.
+func (v OpenOrdersView) ByCustomerRange(from, to string, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "customer", From: []projection.Value{projection.StringValue(from)}, To: []projection.Value{projection.StringValue(to)}}.With(options...))
 }
 
 // BySpeed yields the rows of that speed, in the order of the primary key.
-func (v OpenOrdersView) BySpeed(speed order.Speed) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "speed", Equal: []projection.Value{projection.UintValue(uint64(speed))}})
+func (v OpenOrdersView) BySpeed(speed order.Speed, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "speed", Equal: []projection.Value{projection.UintValue(uint64(speed))}}.With(options...))
 }
 
 // BySpeedRange yields the rows whose speed is at least from and below to, in
-// its order. Open ends, descending order and limits are for Scan.
-func (v OpenOrdersView) BySpeedRange(from, to order.Speed) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "speed", From: []projection.Value{projection.UintValue(uint64(from))}, To: []projection.Value{projection.UintValue(uint64(to))}})
+// its order. Open ends are for Scan.
+func (v OpenOrdersView) BySpeedRange(from, to order.Speed, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "speed", From: []projection.Value{projection.UintValue(uint64(from))}, To: []projection.Value{projection.UintValue(uint64(to))}}.With(options...))
 }
 
 // ByRatio yields the rows of that ratio, in the order of the primary key.
-func (v OpenOrdersView) ByRatio(ratio float64) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "ratio", Equal: []projection.Value{projection.FloatValue(ratio)}})
+func (v OpenOrdersView) ByRatio(ratio float64, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "ratio", Equal: []projection.Value{projection.FloatValue(ratio)}}.With(options...))
 }
 
 // ByRatioRange yields the rows whose ratio is at least from and below to, in
-// its order. Open ends, descending order and limits are for Scan.
-func (v OpenOrdersView) ByRatioRange(from, to float64) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "ratio", From: []projection.Value{projection.FloatValue(from)}, To: []projection.Value{projection.FloatValue(to)}})
+// its order. Open ends are for Scan.
+func (v OpenOrdersView) ByRatioRange(from, to float64, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "ratio", From: []projection.Value{projection.FloatValue(from)}, To: []projection.Value{projection.FloatValue(to)}}.With(options...))
 }
 
 // ByCode yields the rows of that code, in the order of the primary key.
-func (v OpenOrdersView) ByCode(code string) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "code", Equal: []projection.Value{textOrAbsent(code)}})
+func (v OpenOrdersView) ByCode(code string, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "code", Equal: []projection.Value{textOrAbsent(code)}}.With(options...))
 }
 
 // ByCodeRange yields the rows whose code is at least from and below to, in its
-// order. Open ends, descending order and limits are for Scan.
-func (v OpenOrdersView) ByCodeRange(from, to string) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "code", From: []projection.Value{textOrAbsent(from)}, To: []projection.Value{textOrAbsent(to)}})
+// order. Open ends are for Scan.
+func (v OpenOrdersView) ByCodeRange(from, to string, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "code", From: []projection.Value{textOrAbsent(from)}, To: []projection.Value{textOrAbsent(to)}}.With(options...))
+}
+
+// OneByCode returns the row of that code. There is one at most, unless it is
+// absent.
+func (v OpenOrdersView) OneByCode(code string) (order.RowRow, bool, error) {
+	for row, err := range v.ByCode(code) {
+		return row, err == nil, err
+	}
+	return order.RowRow{}, false, nil
 }
 
 // BySure yields the rows of that sure, in the order of the primary key.
-func (v OpenOrdersView) BySure(sure bool) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "sure", Equal: []projection.Value{projection.BoolValue(sure)}})
+func (v OpenOrdersView) BySure(sure bool, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "sure", Equal: []projection.Value{projection.BoolValue(sure)}}.With(options...))
 }
 
 // BySureRange yields the rows whose sure is at least from and below to, in its
-// order. Open ends, descending order and limits are for Scan.
-func (v OpenOrdersView) BySureRange(from, to bool) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "sure", From: []projection.Value{projection.BoolValue(from)}, To: []projection.Value{projection.BoolValue(to)}})
+// order. Open ends are for Scan.
+func (v OpenOrdersView) BySureRange(from, to bool, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "sure", From: []projection.Value{projection.BoolValue(from)}, To: []projection.Value{projection.BoolValue(to)}}.With(options...))
 }
 
 // BySmall yields the rows of that small, in the order of the primary key.
-func (v OpenOrdersView) BySmall(small int8) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "small", Equal: []projection.Value{projection.IntValue(int64(small))}})
+func (v OpenOrdersView) BySmall(small int8, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "small", Equal: []projection.Value{projection.IntValue(int64(small))}}.With(options...))
 }
 
 // BySmallRange yields the rows whose small is at least from and below to, in
-// its order. Open ends, descending order and limits are for Scan.
-func (v OpenOrdersView) BySmallRange(from, to int8) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "small", From: []projection.Value{projection.IntValue(int64(from))}, To: []projection.Value{projection.IntValue(int64(to))}})
+// its order. Open ends are for Scan.
+func (v OpenOrdersView) BySmallRange(from, to int8, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "small", From: []projection.Value{projection.IntValue(int64(from))}, To: []projection.Value{projection.IntValue(int64(to))}}.With(options...))
 }
 
 // ByCustomerPaid yields the rows of that customer and paid, in the order of the
 // primary key.
-func (v OpenOrdersView) ByCustomerPaid(customer string, paid int64) iter.Seq2[order.RowRow, error] {
-	return v.Scan(projection.Range{Index: "customer_paid", Equal: []projection.Value{projection.StringValue(customer), projection.IntValue(paid)}})
+func (v OpenOrdersView) ByCustomerPaid(customer string, paid int64, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "customer_paid", Equal: []projection.Value{projection.StringValue(customer), projection.IntValue(paid)}}.With(options...))
+}
+
+// ByCustomerPaidRange yields the rows of that customer, whose paid is at least
+// from and below to, in its order. Open ends are for Scan.
+func (v OpenOrdersView) ByCustomerPaidRange(customer string, from, to int64, options ...projection.RangeOption) iter.Seq2[order.RowRow, error] {
+	return v.Scan(projection.Range{Index: "customer_paid", From: []projection.Value{projection.StringValue(customer), projection.IntValue(from)}, To: []projection.Value{projection.StringValue(customer), projection.IntValue(to)}}.With(options...))
 }
 
 func writePoint(b *flatbuffers.Builder, v order.Point) flatbuffers.UOffsetT {

@@ -243,7 +243,9 @@ func (v TurnoversView) Rows(r projection.Range) iter.Seq2[projection.Row, error]
 }
 
 // All yields every row in the order of the primary key.
-func (v TurnoversView) All() iter.Seq2[sale.TurnoverRow, error] { return v.Scan(projection.Range{}) }
+func (v TurnoversView) All(options ...projection.RangeOption) iter.Seq2[sale.TurnoverRow, error] {
+	return v.Scan(projection.Range{}.With(options...))
+}
 
 func writeVoucher(b *flatbuffers.Builder, v *sale.Voucher) flatbuffers.UOffsetT {
 	var off0 flatbuffers.UOffsetT
