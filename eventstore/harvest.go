@@ -50,21 +50,21 @@ type chunkList struct {
 	chunk *chunk
 }
 
-// lists returns the lists of a kind, by name and then in the order of chunks.
-// One may have none of the events.
-func (h *harvest) lists(kind listKind) (all []chunkList) {
+// lists returns the lists by kind, each kind's by name and then in the order of
+// chunks. One may have none of the events.
+func (h *harvest) lists() (all [listKinds][]chunkList) {
 	for _, c := range h.chunks {
 		c.mu.RLock()
 		for l := range c.lists {
-			if l.kind == kind {
-				all = append(all, chunkList{l.name, c})
-			}
+			all[l.kind] = append(all[l.kind], chunkList{l.name, c})
 		}
 		c.mu.RUnlock()
 	}
-	slices.SortFunc(all, func(a, b chunkList) int {
-		return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.chunk.base, b.chunk.base))
-	})
+	for _, lists := range all {
+		slices.SortFunc(lists, func(a, b chunkList) int {
+			return cmp.Or(strings.Compare(a.name, b.name), cmp.Compare(a.chunk.base, b.chunk.base))
+		})
+	}
 	return all
 }
 
@@ -120,8 +120,9 @@ func (w *harvestWriter) write(h *harvest) error {
 	if err := w.ids(h); err != nil {
 		return err
 	}
-	for kind := range listKinds {
-		for rest := h.lists(kind); len(rest) > 0; {
+	for kind, rest := range h.lists() {
+		kind := listKind(kind)
+		for len(rest) > 0 {
 			n := 1
 			for n < len(rest) && rest[n].name == rest[0].name {
 				n++
