@@ -99,7 +99,7 @@ func (e *Engine) liveRoom() int {
 	if left < share/16 {
 		return 0
 	}
-	return max(0, left)
+	return left
 }
 
 // tookToStore learns how long a batch should take from how long one took to
