@@ -22,8 +22,9 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// recordPlan verifies the structure of a record, and its file identifier. Its source is embedded, so
-// compiling it can't fail at run time without failing every test first.
+// recordPlan verifies the structure of a record, and its file identifier. Its
+// source is embedded, so compiling it can't fail at run time without failing
+// every test first.
 var recordPlan = sync.OnceValue(func() *verify.Plan {
 	plan, err := verify.CompileBFBS(es.BFBS, "es.Event")
 	if err == nil {

@@ -12,10 +12,11 @@ import (
 // Append makes the events durable, all or none, in one place of the order.
 //
 // Data is verified against its schema, unless the append says to trust it, and
-// the tags that the schema declares are added. Everything is checked before anything is written: the errors of
-// [event.Append.Validate], [*event.UnknownError], [*event.InvalidDataError],
-// [*event.TooLargeError], [*event.StoreChangedError], [*event.ConflictError],
-// [*event.KeyReusedError], and ctx's own mean that nothing was stored. An
+// the tags that the schema declares are added. Everything is checked before
+// anything is written: the errors of [event.Append.Validate],
+// [*event.UnknownError], [*event.InvalidDataError], [*event.TooLargeError],
+// [*event.StoreChangedError], [*event.ConflictError], [*event.KeyReusedError],
+// and ctx's own mean that nothing was stored. An
 // [*event.UnavailableError] says so itself: it is [event.ErrOutcomeUnknown]
 // after a failed sync, and when ctx ends while another caller has the append on
 // the way to the disk.

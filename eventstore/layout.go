@@ -48,11 +48,11 @@ import (
 //
 // A run is a part of the list of the positions of a stream, a category, a type
 // or a tag. Its value is a checksum, CRC-32C over a byte that says which of these
-// four, from 0, the key and the rest of the value, 4 bytes; flags, a byte; and varints: with flag 1 the position before its
-// first and how many are before it in the list; with flag 2 how many it has, and
-// how far its last is from the position before its first; and then how far each
-// position is from the one before it. The event at place n of a stream's list has
-// version n.
+// four, from 0, the key and the rest of the value, 4 bytes; flags, a byte; and
+// varints: with flag 1 the position before its first and how many are before it
+// in the list; with flag 2 how many it has, and how far its last is from the
+// position before its first; and then how far each position is from the one
+// before it. The event at place n of a stream's list has version n.
 //
 // Names hold no control characters, so 00 and 01 end them. With at most 255
 // bytes of name the longest key has 264 bytes.

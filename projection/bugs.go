@@ -1,8 +1,8 @@
 package projection
 
 // bug is a mistake that a build tag plants, to see that the tests find it; see
-// tools/seededbugs.sh. Without such a tag seeded is bugNone, and nothing of this is
-// compiled in.
+// tools/seededbugs.sh. Without such a tag seeded is bugNone, and nothing of this
+// is compiled in.
 type bug int
 
 const (

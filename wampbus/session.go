@@ -271,8 +271,8 @@ func (s *session) appendFarewell(dst []byte, reason wamp.URI, message string) []
 	return append(s.transport.appendHead(dst, frameMessage, len(payload)), payload...)
 }
 
-// put queues a frame, for which room may have been reserved, and reports whether the queue is now more than half full;
-// a session without room for it ends.
+// put queues a frame, for which room may have been reserved, and reports whether
+// the queue is now more than half full; a session without room for it ends.
 func (s *session) put(kind frame, m codec.Parts, reserved int) (crowded bool) {
 	if n := m.Len(); n > s.transport.most() {
 		s.end(reasonTooLarge, closePolicy, fmt.Sprintf("a message has %d bytes, and the client takes %d", n, s.transport.most()))
