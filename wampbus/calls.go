@@ -162,6 +162,9 @@ func (c *callee) start(m *wamp.Invocation) {
 		c.peer.send(&wamp.Error{Type: wamp.INVOCATION, Request: m.Request, Details: wamp.Dict{}, Error: wamp.ErrNotAuthorized, Arguments: wamp.List{err.Error()}})
 		return
 	}
+	if by.party.alive().Err() != nil {
+		return // its context has ended, too: what a flood leaves behind needs no goroutines
+	}
 	ctx, cancel := by.within()
 	c.mu.Lock()
 	closed := c.closed
