@@ -1,27 +1,13 @@
 package wampbus
 
 import (
-	"fmt"
 	"strings"
-	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
-
-	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
 
-// caller is who made a call. The authorizer puts it in front of the call's
-// arguments, where nothing that comes from outside can stand.
-type caller struct {
-	party party
-	call  *pendingCall
-	roles Roles
-	// principal is the authid of a client that proved it, "" for an anonymous one.
-	principal string
-	timeout   time.Duration // 0 means none
-}
-
-// authorizer decides what a session may do: nothing, unless said here.
+// authorizer decides what a session may do at the router: nothing, unless said
+// here. What it may call of the bus's own is decided by mayCall.
 type authorizer struct{ bus *Bus }
 
 // Authorize implements the router's interface. An error is a refusal with a
@@ -41,8 +27,10 @@ func (a authorizer) Authorize(s *wamp.Session, m wamp.Message) (bool, error) {
 		return false, nil
 	}
 	switch m := m.(type) {
-	case *wamp.Call:
-		return a.call(client, s, roles, m)
+	case *wamp.Call: // of the router's own procedures: others go past it
+		m.Options = wamp.Dict{} // the router's own timers outlive it
+		role := metaCalls[string(m.Procedure)]
+		return role != 0 && roles.Has(role), nil
 	case *wamp.Subscribe:
 		match, _ := m.Options[wamp.OptMatch].(string)
 		if !roles.Has(Reader) || !within(string(m.Topic), match, "es.") {
@@ -54,33 +42,6 @@ func (a authorizer) Authorize(s *wamp.Session, m wamp.Message) (bool, error) {
 		return true, nil
 	}
 	return false, nil // PUBLISH, REGISTER, and whatever may be invented
-}
-
-func (a authorizer) call(client *session, s *wamp.Session, roles Roles, m *wamp.Call) (bool, error) {
-	procedure := string(m.Procedure)
-	if strings.HasPrefix(procedure, "wamp.") {
-		m.Options = wamp.Dict{} // the router's own timers outlive it
-		return metaCalls[procedure] != 0 && roles.Has(metaCalls[procedure]), nil
-	}
-	if !a.bus.mayCall(roles, procedure) {
-		return false, nil
-	}
-	c := &caller{party: client, call: client.pending(m.Request), roles: roles}
-	if c.call == nil {
-		return false, fmt.Errorf("the call is over")
-	}
-	if method, _ := wamp.AsString(s.Details["authmethod"]); method != "anonymous" {
-		c.principal, _ = wamp.AsString(s.Details["authid"])
-		if c.principal == "" {
-			return false, fmt.Errorf("the session has no authid")
-		}
-	}
-	if ms, ok := codec.Integer(m.Options[wamp.OptTimeout]); ok {
-		c.timeout = time.Duration(ms) * time.Millisecond
-	}
-	m.Options = wamp.Dict{}
-	m.Arguments = append(wamp.List{c}, m.Arguments...)
-	return true, nil
 }
 
 // mayCall decides by the role that a procedure takes.

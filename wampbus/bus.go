@@ -32,10 +32,13 @@ type Bus struct {
 	stats    stats
 	throttle throttle
 
-	router router.Router
-	callee *callee
-	local  *localPeer // of callee
-	calls  atomic.Int64
+	router    router.Router
+	registrar *registrar
+	local     *localPeer // of registrar
+	// calls are those in flight of all sessions and links; what sessions call is
+	// served by dispatcher.
+	calls      atomic.Int64
+	dispatcher *dispatcher
 	// subscriptions are those of all sessions, with those asked for.
 	subscriptions atomic.Int64
 	fanout        *fanout
@@ -73,6 +76,7 @@ func New(o Options) (*Bus, error) {
 		handled:  make(map[string]*handled), links: make(map[*link]struct{}),
 		closed: make(chan struct{}), liveDone: make(chan struct{}), fanout: newFanout(), crowded: make(map[*session]struct{}),
 	}
+	b.dispatcher = newDispatcher(b)
 	b.stats.calls, b.stats.logins = make(map[Call]uint64), make(map[string]uint64)
 	if err := checked(append(b.logins(), o.Authenticators...)); err != nil {
 		return nil, err
@@ -107,9 +111,8 @@ func (b *Bus) start() error {
 		return err
 	}
 	b.router = r
-	local := newLocalPeer(func(m wamp.Message) { b.callee.receive(m) })
-	b.callee = newCallee(b, announced)
-	b.callee.peer, b.local = local.endpoint, local
+	local := newLocalPeer()
+	b.registrar, b.local = newRegistrar(local.endpoint), local
 	running, stopLive := context.WithCancel(context.Background())
 	b.stopLive = stopLive
 	announcements := newAnnouncer(b, func(p *publication) { b.fanout.deliver(p, nil) })
@@ -118,7 +121,7 @@ func (b *Bus) start() error {
 		err = local.join(b)
 	}
 	if err == nil {
-		err = b.callee.register()
+		err = b.registrar.addAll(b.dispatcher.procedures)
 	}
 	if err != nil {
 		stopLive()
@@ -174,7 +177,7 @@ func (b *Bus) shutdown() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), b.limits.Shutdown)
 	defer cancel()
-	err := b.callee.drain(ctx)
+	err := b.dispatcher.drain(ctx)
 	b.stopLive()
 	<-b.liveDone
 	b.sessions.close()
@@ -186,8 +189,8 @@ func (b *Bus) shutdown() error {
 // at those that try when it is closed.
 func (b *Bus) closeRouter() {
 	b.router.Close()
-	b.callee.peer.Close()
-	b.callee.peer.pumping.Wait()
+	b.local.Close()
+	b.local.pumping.Wait()
 }
 
 // owns reports whether the peer is the bus's own.

@@ -12,9 +12,8 @@ import (
 	"github.com/verbatim-es/verbatim/examples/bank/account"
 )
 
-// What sessions that ended have called, and the router still passes on, starts
-// nothing: a flood leaves tens of thousands of calls behind.
-func TestCallsOfEndedSessions(t *testing.T) {
+// What another router passes on when the link to it is over starts nothing.
+func TestCallsOfEndedLink(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, err := memstore.New(account.Schema)
@@ -27,15 +26,14 @@ func TestCallsOfEndedSessions(t *testing.T) {
 		}
 		defer func() { _ = b.Close() }()
 		ctx, leave := context.WithCancel(t.Context())
-		from := &link{bus: b, ctx: ctx, room: newOutbox(1<<20, nil)}
-		c := newCallee(b, func(*wamp.Invocation) (*caller, error) { return &caller{party: from, call: new(pendingCall)}, nil })
+		from := &link{bus: b, ctx: ctx, room: newOutbox(1<<20, nil), remote: &Remote{Roles: Reader}}
 		answers := make(chan wamp.Message, 1)
-		c.peer = &endpoint{to: answers, done: make(chan struct{})}
+		c := newCallee(from, &endpoint{to: answers, done: make(chan struct{})})
 		call := &wamp.Invocation{Request: 1, Details: wamp.Dict{wamp.OptProcedure: "es.info"}}
 
 		c.start(call)
 		if _, ok := (<-answers).(*wamp.Yield); !ok {
-			t.Error("a session that is there gets no answer")
+			t.Error("a link that is there gets no answer")
 		}
 		leave()
 		c.start(call)
@@ -45,7 +43,7 @@ func TestCallsOfEndedSessions(t *testing.T) {
 			served += n
 		}
 		if served != 1 || len(answers) != 0 {
-			t.Errorf("%d calls were served and %d answered, want those of the session that was there", served, len(answers))
+			t.Errorf("%d calls were served and %d answered, want those of the link that was there", served, len(answers))
 		}
 	})
 }

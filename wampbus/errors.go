@@ -31,6 +31,12 @@ const (
 // errInternalFault is a fault of a program's own procedure, or a decider's panic.
 var errInternalFault = errors.New("internal error")
 
+// Refusals of calls that are none of the calls' own fault. Nothing was done.
+var (
+	errShuttingDown = &event.UnavailableError{Message: "shutting down"}
+	errOverloaded   = &event.UnavailableError{Message: "overloaded: too many calls are in flight, try again later"}
+)
+
 // errorParts is an error as protocol 1 tells it: a URI, the message for people
 // as the only argument, and the facts as keyword arguments.
 func errorParts(err error) (uri wamp.URI, args wamp.List, kwargs wamp.Dict) {

@@ -128,8 +128,6 @@ type guest struct{ ctx context.Context }
 
 func (g guest) alive() context.Context                         { return g.ctx }
 func (g guest) patient() context.Context                       { return g.ctx }
-func (guest) begin(*pendingCall) bool                          { return true }
-func (guest) over(*pendingCall)                                {}
 func (guest) reserve(context.Context, *pendingCall, int) error { return nil }
 func (guest) page() int                                        { return 1 << 20 }
 
@@ -174,7 +172,7 @@ func FuzzCall(f *testing.F) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Millisecond)
 		defer cancel()
-		pattern, serve := bus.callee.find(string(call.Procedure))
+		pattern, serve := bus.dispatcher.find(string(call.Procedure))
 		in := &invocation{
 			bus: bus, caller: &caller{party: guest{ctx}, call: new(pendingCall), roles: Admin},
 			arguments: newArguments(call.Arguments, call.ArgumentsKw), name: string(call.Procedure[min(len(pattern), len(call.Procedure)):]),

@@ -88,7 +88,7 @@ func (b *Bus) Handle(uri string, p Procedure) (end func() error, err error) {
 	case taken:
 		return nil, fmt.Errorf("wampbus: handle %q: it is handled already", uri)
 	}
-	if err := b.callee.add(uri, ""); err != nil {
+	if err := b.registrar.add(uri, ""); err != nil {
 		b.forget(h)
 		return nil, fmt.Errorf("wampbus: %w", err)
 	}
@@ -128,7 +128,7 @@ func (b *Bus) unhandle(h *handled) error {
 		return nil
 	}
 	b.tellLinks()
-	return b.callee.remove(h.uri)
+	return b.registrar.remove(h.uri)
 }
 
 func (b *Bus) forget(h *handled) bool {

@@ -154,10 +154,9 @@ func (b *Bus) linkOnce(ctx context.Context, connect dial.Dialer, to Remote) erro
 	alive, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	l.ctx = alive
-	l.callee = newCallee(b, l.admit)
 	ready := make(chan struct{})
 	l.peer = newEndpoint(peer.to, peer.from, func(m wamp.Message) { <-ready; l.callee.receive(m) })
-	l.callee.peer = l.peer
+	l.callee = newCallee(l, l.peer)
 	close(ready)
 	defer l.peer.pumping.Wait()
 	defer l.peer.Close()
@@ -220,7 +219,7 @@ func (l *link) serve(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.bus.limits.Shutdown)
 	defer cancel()
 	defer context.AfterFunc(drain, l.peer.Close)() // a router that takes nothing has had its time
-	_ = l.callee.drain(drain)
+	_ = l.callee.calls.drain(drain)
 	stop()
 	parts.Wait()
 	l.peer.send(&wamp.Goodbye{Reason: wamp.CloseSystemShutdown, Details: wamp.Dict{}})
@@ -242,7 +241,7 @@ func (l *link) publish(p *publication) {
 // register offers what the bus serves. A prefix goes without its last dot, which
 // not every router takes; what else it matches is unknown.
 func (l *link) register() error {
-	for name := range l.callee.procedures {
+	for name := range l.callee.calls.procedures {
 		var err error
 		if prefix, ok := strings.CutSuffix(name, "."); !ok {
 			err = l.callee.add(name, "")
@@ -293,24 +292,9 @@ func (l *link) settled(err error) {
 	}
 }
 
-// admit says who calls: whom the router discloses, with the roles of the link.
-func (l *link) admit(m *wamp.Invocation) (*caller, error) {
-	if uri := l.callee.uri(m); !l.bus.mayCall(l.remote.Roles, uri) {
-		return nil, fmt.Errorf("callers of this router may not call %s", uri)
-	}
-	by := &caller{party: l, call: new(pendingCall), roles: l.remote.Roles}
-	for _, name := range []string{"caller_authid", "authid"} {
-		if id, ok := wamp.AsString(m.Details[name]); ok && by.principal == "" {
-			by.principal = id
-		}
-	}
-	return by, nil
-}
-
 // The methods of party.
 func (l *link) alive() context.Context   { return l.ctx }
 func (l *link) patient() context.Context { return l.ctx }
-func (l *link) begin(*pendingCall) bool  { return true }
 func (l *link) page() int                { return l.bus.limits.Page }
 
 func (l *link) reserve(ctx context.Context, c *pendingCall, n int) error {
@@ -320,8 +304,6 @@ func (l *link) reserve(ctx context.Context, c *pendingCall, n int) error {
 	c.reserved += n
 	return nil
 }
-
-func (l *link) over(c *pendingCall) { l.room.release(c.reserved) }
 
 // joinRouter exchanges HELLO and WELCOME.
 func joinRouter(ctx context.Context, peer *remotePeer, to *Remote) error {

@@ -177,9 +177,9 @@ type localPeer struct {
 	out chan wamp.Message // from the router
 }
 
-func newLocalPeer(receive func(wamp.Message)) *localPeer {
-	p := &localPeer{in: make(chan wamp.Message, 1), out: make(chan wamp.Message, 4096)}
-	p.endpoint = newEndpoint(p.in, p.out, receive)
+func newLocalPeer() *localPeer {
+	p := &localPeer{in: make(chan wamp.Message, 1), out: make(chan wamp.Message, routerQueue)}
+	p.endpoint = newEndpoint(p.in, p.out, func(wamp.Message) {}) // no calls come this way
 	return p
 }
 

@@ -67,10 +67,11 @@ type session struct {
 	routerOnce   sync.Once
 	attached     chan struct{} // the router's attempt to attach it is over
 	readerDone   chan struct{}
-	greeted      bool        // it has sent HELLO; the reader's
-	joined       atomic.Bool // it was welcomed
-	parted       atomic.Bool // a GOODBYE is on its way to the client
-	throttled    atomic.Bool // its login was not tried, for others' failures
+	greeted      bool          // it has sent HELLO; the reader's
+	joined       atomic.Bool   // it was welcomed
+	welcomed     chan struct{} // closed when its client was told, and who is known
+	parted       atomic.Bool   // a GOODBYE is on its way to the client
+	throttled    atomic.Bool   // its login was not tried, for others' failures
 	endOnce      sync.Once
 	why          atomic.Pointer[farewell] // the bus ended it; logged when it is over
 	endBy        atomic.Int64             // when a session that is over stops writing, in ns since 1970
@@ -81,30 +82,21 @@ type session struct {
 	lagged   bool
 	laggedAt uint64
 
-	who identity // the pump's, once the session has joined
+	who identity // valid once welcomed is closed
 
 	progressAt time.Time // the reader's: when progress was counted last
 
 	// The writer's, for reuse.
 	segments, gathered, writing net.Buffers
 
-	mu      sync.Mutex
-	retired bool // no new calls
-	calls   map[wamp.ID]*pendingCall
-	orphans int                  // calls that are answered, and still running
-	subs    map[wamp.ID]interest // by subscription id
-	asking  map[wamp.ID]interest // SUBSCRIBE requests without answer; of what, once that is allowed
-	leaving map[wamp.ID]wamp.ID  // UNSUBSCRIBE requests and their subscriptions
-}
-
-// pendingCall is a CALL without an answer yet, or one whose invocation goes on
-// behind its answer: a CANCEL is answered before the procedure has ended. Its
-// fields are the session's.
-type pendingCall struct {
-	procedure string
-	reserved  int
-	running   bool // a procedure serves it
-	answered  bool
+	mu        sync.Mutex
+	retired   bool // no new calls
+	calls     map[wamp.ID]*pendingCall
+	orphans   int                  // calls that are answered, and still running
+	answering int                  // answers that are not queued yet
+	subs      map[wamp.ID]interest // by subscription id
+	asking    map[wamp.ID]interest // SUBSCRIBE requests without answer; of what, once that is allowed
+	leaving   map[wamp.ID]wamp.ID  // UNSUBSCRIBE requests and their subscriptions
 }
 
 // newSession returns the session of a client that is connected since the time
@@ -114,7 +106,7 @@ func newSession(b *Bus, conn net.Conn, format codec.Format, t transport, since t
 		bus: b, conn: conn, transport: t, format: format,
 		in: make(chan wamp.Message), out: make(chan wamp.Message, routerQueue),
 		box:        newOutbox(b.limits.Queue, t),
-		routerDone: make(chan struct{}), attached: make(chan struct{}), readerDone: make(chan struct{}), quiet: make(chan struct{}),
+		routerDone: make(chan struct{}), attached: make(chan struct{}), readerDone: make(chan struct{}), quiet: make(chan struct{}), welcomed: make(chan struct{}),
 		handshakeEnd: since.Add(b.limits.Handshake),
 		calls:        make(map[wamp.ID]*pendingCall),
 		subs:         make(map[wamp.ID]interest),
@@ -145,6 +137,7 @@ func (s *session) run(details wamp.Dict) {
 		s.unsubscribed(id)
 	}
 	s.bus.subscriptions.Add(-int64(len(s.asking)))
+	s.bus.calls.Add(-int64(s.unserved()))
 	s.cancel()
 	if why := s.why.Load(); why != nil {
 		s.bus.log.Info("session ended", "remote", s.conn.RemoteAddr().String(), "reason", string(why.reason), "message", why.message)
@@ -213,7 +206,7 @@ func (s *session) retire() {
 func (s *session) checkQuiet() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.retired || len(s.calls) > 0 {
+	if !s.retired || len(s.calls)+s.answering > 0 {
 		return
 	}
 	select {
@@ -408,6 +401,9 @@ func (s *session) receive(b []byte) bool {
 		s.send(refused)
 		return true
 	}
+	if s.direct(m) {
+		return true
+	}
 	select {
 	case s.in <- m:
 		return true
@@ -433,13 +429,9 @@ func (s *session) admit(m wamp.Message) (refused wamp.Message, err error) {
 		if s.calls[m.Request] != nil {
 			return nil, fmt.Errorf("CALL: request id %d is in use", m.Request)
 		}
-		if s.retired {
-			return refusal(wamp.CALL, m.Request, &event.UnavailableError{Message: "shutting down"}), nil
+		if err := s.admitCall(m); err != nil {
+			return refusal(wamp.CALL, m.Request, err), nil
 		}
-		if len(s.calls)+s.orphans >= limits.Calls {
-			return refusal(wamp.CALL, m.Request, tooLarge("calls in flight", limits.Calls, limits.Calls+1)), nil
-		}
-		s.calls[m.Request] = &pendingCall{procedure: string(m.Procedure)}
 	case *wamp.Subscribe:
 		if _, ok := s.asking[m.Request]; ok {
 			return nil, fmt.Errorf("SUBSCRIBE: request id %d is in use", m.Request)
@@ -473,14 +465,11 @@ func refusal(request wamp.MessageType, id wamp.ID, err error) wamp.Message {
 	return &wamp.Error{Type: request, Request: id, Details: wamp.Dict{}, Error: uri, Arguments: args, ArgumentsKw: kwargs}
 }
 
-// settle is admit for the answers. It returns the room that was reserved for
-// this one.
-func (s *session) settle(m wamp.Message) (reserved int) {
+// settle is admit for the router's answers.
+func (s *session) settle(m wamp.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch m := m.(type) {
-	case *wamp.Result:
-		return s.settleCall(m.Request)
 	case *wamp.Subscribed:
 		to := s.asking[m.Request]
 		delete(s.asking, m.Request)
@@ -492,8 +481,6 @@ func (s *session) settle(m wamp.Message) (reserved int) {
 		delete(s.leaving, m.Request)
 	case *wamp.Error:
 		switch m.Type {
-		case wamp.CALL:
-			return s.settleCall(m.Request)
 		case wamp.SUBSCRIBE:
 			delete(s.asking, m.Request)
 			s.bus.subscriptions.Add(-1)
@@ -501,73 +488,6 @@ func (s *session) settle(m wamp.Message) (reserved int) {
 			delete(s.leaving, m.Request)
 		}
 	}
-	return 0
-}
-
-func (s *session) settleCall(id wamp.ID) (reserved int) {
-	if c := s.calls[id]; c != nil {
-		reserved = c.reserved
-		c.answered = true
-		if c.running {
-			s.orphans++
-		}
-		delete(s.calls, id)
-	}
-	return reserved
-}
-
-// called is the procedure of the call that an ERROR is about, "" for others.
-func (s *session) called(m *wamp.Error) string {
-	if c := s.pending(m.Request); c != nil && m.Type == wamp.CALL {
-		return c.procedure
-	}
-	return ""
-}
-
-// pending returns a call without an answer yet, nil when there is none.
-func (s *session) pending(id wamp.ID) *pendingCall {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls[id]
-}
-
-func (s *session) alive() context.Context   { return s.ctx }
-func (s *session) patient() context.Context { return s.waits }
-
-// begin says that a procedure is about to serve the call. It reports whether
-// that is still wanted: not when the call was canceled and answered meanwhile.
-func (s *session) begin(c *pendingCall) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.running = !c.answered
-	return c.running
-}
-
-// over says that the procedure has ended. The call counts until then, whatever
-// its caller was told.
-func (s *session) over(c *pendingCall) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.running && c.answered {
-		s.orphans--
-	}
-	c.running = false
-}
-
-// reserve waits until the session has room for an answer of n bytes to one of
-// its calls. The room is the call's until it is answered.
-func (s *session) reserve(ctx context.Context, c *pendingCall, n int) error {
-	if err := s.box.reserve(ctx, n); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.answered { // canceled meanwhile
-		s.box.release(n)
-		return context.Canceled
-	}
-	c.reserved += n
-	return nil
 }
 
 // pump moves messages from the router into the outbox. It never waits for the
@@ -614,19 +534,21 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		s.mu.Unlock()
 		s.unsubscribed(id)
 	}
-	if m, ok := m.(*wamp.Error); ok {
-		s.who.explain(m, s.called(m))
+	if _, ok := answered(m); ok {
+		s.relay(m)
+		return scratch
 	}
-	reserved := s.settle(m)
-	defer func() { // when the answer is queued
-		s.box.release(reserved)
-		s.checkQuiet()
-	}()
-	if welcome, ok := m.(*wamp.Welcome); ok {
+	if m, ok := m.(*wamp.Error); ok {
+		s.who.explain(m, "")
+	}
+	s.settle(m)
+	welcome, joins := m.(*wamp.Welcome)
+	if joins {
 		m, s.who = describe(welcome), identityOf(welcome)
 		s.joined.Store(true)
 		s.heard()
 		s.bus.stats.joined.Add(1)
+		defer close(s.welcomed)
 	}
 	if m, ok := m.(*wamp.Goodbye); ok {
 		s.part(m)
@@ -636,40 +558,17 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		m.Reason = reasonTryLater
 	}
 	parts, err := s.format.Parts(scratch[:0], m)
-	call, answers := answered(m)
-	switch {
-	case err != nil && answers: // a program's answer that no format can express
-		s.bus.log.Error("an answer can't be sent", "remote", s.conn.RemoteAddr().String(), "error", err)
-		s.send(refusal(wamp.CALL, call, errInternalFault))
-		return scratch
-	case err != nil:
+	if err != nil {
 		s.end(reasonInternal, closeInternal, err.Error())
 		return nil
-	case answers && parts.Len() > s.transport.most():
-		s.send(refusal(wamp.CALL, call, tooLarge("client's message", s.transport.most(), parts.Len())))
-		return scratch
 	}
-	say := func() { s.put(frameMessage, parts, reserved) }
+	say := func() { s.put(frameMessage, parts, 0) }
 	if m, ok := m.(*wamp.Subscribed); ok {
 		s.subscribed(m.Subscription, say)
 	} else {
 		say()
 	}
-	if cap(parts.Head) > maxKept {
-		return nil
-	}
-	return parts.Head
-}
-
-// answered returns the call that a message answers, if it answers one.
-func answered(m wamp.Message) (call wamp.ID, ok bool) {
-	switch m := m.(type) {
-	case *wamp.Result:
-		return m.Request, true
-	case *wamp.Error:
-		return m.Request, m.Type == wamp.CALL
-	}
-	return 0, false
+	return reusable(parts.Head)
 }
 
 // part queues the router's GOODBYE, and nothing behind it.
