@@ -19,6 +19,8 @@ var busMetrics = family[wampbus.Stats]{
 		func(s wampbus.Stats) float64 { return float64(s.LoginsThrottled) }),
 	gauge("verbatim_bus_calls_in_flight", "Calls being served.",
 		func(s wampbus.Stats) float64 { return float64(s.CallsInFlight) }),
+	counter("verbatim_bus_calls_refused_total", "Calls refused because their session, or all together, had too many in flight.",
+		func(s wampbus.Stats) float64 { return float64(s.CallsRefused) }),
 	counter("verbatim_bus_published_events_total", "Events published.",
 		func(s wampbus.Stats) float64 { return float64(s.Published) }),
 	gauge("verbatim_bus_published_position", "Position of the last event published.",

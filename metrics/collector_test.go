@@ -103,6 +103,7 @@ func TestDocumentsNameMetricsThatThereAre(t *testing.T) {
 
 const stableNames = `
 verbatim_bus_calls_in_flight
+verbatim_bus_calls_refused_total
 verbatim_bus_calls_total
 verbatim_bus_logins_failed_total
 verbatim_bus_logins_throttled_total

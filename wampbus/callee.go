@@ -115,7 +115,10 @@ func (c *callee) start(m *wamp.Invocation) {
 	if by.party.alive().Err() != nil {
 		return
 	}
-	if !c.calls.bus.enterCall() {
+	c.mu.Lock()
+	own := len(c.cancels)
+	c.mu.Unlock()
+	if !c.calls.bus.enterCall(own, 1) {
 		c.reply(by, m.Request, answer{}, errOverloaded)
 		return
 	}

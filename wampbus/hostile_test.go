@@ -292,6 +292,64 @@ func TestOverload(t *testing.T) {
 	w.result("es.head", nil, nil)
 }
 
+// Who calls a lot shuts nobody out who calls a little, and where nothing is left
+// that is so for all.
+func TestTotalCallsAreShared(t *testing.T) {
+	t.Parallel()
+	h, log := openSpy(t, func(o *wampbus.Options) { o.Limits.TotalCalls = 8 })
+	poll := func(w *wire) { // one long poll, which is served or refused
+		w.id++
+		w.send(&wamp.Call{Request: w.id, Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: longPoll})
+	}
+	refused := func(w *wire) {
+		t.Helper()
+		if m, ok := w.receive().(*wamp.Error); !ok || m.Error != "es.error.unavailable" || m.ArgumentsKw["outcome"] != "none" {
+			t.Errorf("got %#v", m)
+		}
+	}
+	greedy := h.join(t, codec.MessagePack)
+	for range 20 {
+		poll(greedy)
+	}
+	for range 16 {
+		refused(greedy)
+	}
+	for range 4 {
+		<-log.waits
+		poll(h.join(t, codec.CBOR))
+	}
+	for range 4 {
+		<-log.waits
+	}
+	last := h.join(t, codec.JSON)
+	poll(last)
+	refused(last)
+	if s := h.bus.Stats(); s.CallsInFlight != 8 || s.CallsRefused != 17 {
+		t.Errorf("%d calls are in flight, %d were refused", s.CallsInFlight, s.CallsRefused)
+	}
+}
+
+// A session is read from no faster than its requests may be refused.
+func TestRefusalsTakeTime(t *testing.T) {
+	t.Parallel()
+	h, log := openSpy(t, func(o *wampbus.Options) { o.Limits.Calls = 1 })
+	w := h.join(t, codec.MessagePack)
+	w.send(&wamp.Call{Request: 1, Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: longPoll})
+	<-log.waits
+	began := time.Now()
+	for id := wamp.ID(2); id < 202; id++ {
+		w.send(&wamp.Call{Request: id, Options: wamp.Dict{}, Procedure: "es.head"})
+	}
+	for range 200 {
+		if m, ok := w.receive().(*wamp.Error); !ok || m.Error != "es.error.too_large" {
+			t.Fatalf("got %#v", m)
+		}
+	}
+	if took := time.Since(began); took < 199*time.Millisecond {
+		t.Errorf("200 refusals took %v", took)
+	}
+}
+
 // Before it has joined, a client can't hold anything for long.
 func TestHandshake(t *testing.T) {
 	t.Parallel()

@@ -30,21 +30,27 @@ func (s *session) admitCall(m *wamp.Call) error {
 	case s.retired:
 		return errShuttingDown
 	case own >= limits.Calls:
+		s.bus.stats.refused.Add(1)
 		return tooLarge("calls in flight", limits.Calls, own+1)
-	case !s.bus.enterCall():
+	case !s.bus.enterCall(own, limits.TotalCalls/limits.Calls/4):
 		return errOverloaded
 	}
 	s.calls[m.Request] = &pendingCall{request: m.Request, procedure: string(m.Procedure)}
 	return nil
 }
 
-// enterCall counts a call in, unless there are too many over all sessions and
-// links.
-func (b *Bus) enterCall() bool {
-	if b.calls.Add(1) <= int64(b.limits.TotalCalls) {
+// enterCall counts a call in, of a session or link that has own ones in flight,
+// unless Limits.TotalCalls forbids it. The fewer are left of those, the fewer one
+// may have: no more than the left ones divided by part, or just one. So many that
+// call a lot shut nobody out who calls a little. By a part of
+// TotalCalls/Calls/4, sessions have all of their Calls until a quarter is left.
+func (b *Bus) enterCall(own, part int) bool {
+	left := b.limits.TotalCalls - int(b.calls.Add(1)-1)
+	if left > own*max(part, 1) {
 		return true
 	}
 	b.calls.Add(-1)
+	b.stats.refused.Add(1)
 	return false
 }
 

@@ -95,7 +95,9 @@ type Limits struct {
 	// Calls is how many calls of one session may be in flight: 64. One that was
 	// canceled counts until what serves it has ended.
 	Calls int
-	// TotalCalls is how many calls may be in flight over all sessions: 16384.
+	// TotalCalls is how many calls may be in flight over all sessions and links:
+	// 16384. When most of them are, a session may have fewer than Calls; one that
+	// has none in flight may always make one more, while there is any left.
 	TotalCalls int
 	// Subscriptions is how many one session may hold: 256.
 	Subscriptions int

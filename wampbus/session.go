@@ -29,6 +29,10 @@ const routerQueue = 256
 // connection, so that what was written last is not lost to a reset.
 const lingerTime = time.Second
 
+// refusalPause is how long a session is not read from after a request that was
+// over its limits: refusing costs the bus work, too.
+const refusalPause = time.Millisecond
+
 // maxMessage bounds what is logged and said of a session's end, in bytes.
 const maxMessage = 200
 
@@ -399,6 +403,7 @@ func (s *session) receive(b []byte) bool {
 		return false
 	case refused != nil:
 		s.send(refused)
+		time.Sleep(refusalPause)
 		return true
 	}
 	if s.direct(m) {

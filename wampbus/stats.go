@@ -22,8 +22,10 @@ type Stats struct {
 	// Ended is how many sessions the bus ended itself: too slow, against the
 	// protocol, silent.
 	Ended uint64
-	// CallsInFlight is how many calls are being served.
+	// CallsInFlight is how many calls are being served, CallsRefused how many
+	// were not because their session, or all together, had too many in flight.
 	CallsInFlight int
+	CallsRefused  uint64
 	// Calls counts calls served, by procedure and outcome.
 	Calls map[Call]uint64
 	// Published is how many events were published, PublishedPosition the
@@ -48,7 +50,7 @@ type Call struct {
 }
 
 type stats struct {
-	throttled, joined, ended, published, publishedPosition, bytesOut atomic.Uint64
+	throttled, joined, ended, refused, published, publishedPosition, bytesOut atomic.Uint64
 
 	mu     sync.Mutex
 	calls  map[Call]uint64
@@ -86,7 +88,7 @@ func (b *Bus) Stats() Stats {
 		SessionsBy: make(map[string]int), LoginsThrottled: b.stats.throttled.Load(),
 		Joined: b.stats.joined.Load(), Ended: b.stats.ended.Load(),
 		Published: b.stats.published.Load(), PublishedPosition: b.stats.publishedPosition.Load(),
-		BytesOut: b.stats.bytesOut.Load(), CallsInFlight: int(b.calls.Load()),
+		BytesOut: b.stats.bytesOut.Load(), CallsInFlight: int(b.calls.Load()), CallsRefused: b.stats.refused.Load(),
 	}
 	b.stats.mu.Lock()
 	s.Calls, s.LoginsFailed, s.QueueHigh = maps.Clone(b.stats.calls), maps.Clone(b.stats.logins), b.stats.high
