@@ -15,6 +15,8 @@ var busMetrics = family[wampbus.Stats]{
 		func(s wampbus.Stats) float64 { return float64(s.Joined) }),
 	counter("verbatim_bus_sessions_ended_total", "Sessions that the bus ended: too slow, against the protocol, silent.",
 		func(s wampbus.Stats) float64 { return float64(s.Ended) }),
+	counter("verbatim_bus_sessions_delayed_total", "Sessions that joined later because others from their address were ended for what they did.",
+		func(s wampbus.Stats) float64 { return float64(s.Delayed) }),
 	counter("verbatim_bus_logins_throttled_total", "Logins that were delayed or refused because others had failed before.",
 		func(s wampbus.Stats) float64 { return float64(s.LoginsThrottled) }),
 	gauge("verbatim_bus_calls_in_flight", "Calls being served.",

@@ -113,6 +113,7 @@ verbatim_bus_queue_bytes
 verbatim_bus_queue_bytes_max
 verbatim_bus_sent_bytes_total
 verbatim_bus_sessions
+verbatim_bus_sessions_delayed_total
 verbatim_bus_sessions_ended_total
 verbatim_bus_sessions_total
 verbatim_bus_transport_sessions

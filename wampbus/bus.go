@@ -31,6 +31,7 @@ type Bus struct {
 	secret   string // of the bus's own sessions
 	stats    stats
 	throttle throttle
+	offences offences
 
 	router    router.Router
 	registrar *registrar

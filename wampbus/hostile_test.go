@@ -22,7 +22,7 @@ import (
 // Each of these ends the session that sent it, with a reason, and nothing else.
 func TestHostileMessages(t *testing.T) {
 	t.Parallel()
-	h := open(t, func(o *wampbus.Options) { o.Limits.Message = 1 << 20 })
+	h := open(t, func(o *wampbus.Options) { o.Limits.Message, o.Limits.Penalty = 1<<20, 1 })
 	bystander := h.dial(t, client.Options{})
 	seen := subscribe(t, bystander, "es.event.", client.Prefix)
 	call := func(options wamp.Dict) wamp.Message {
@@ -86,6 +86,47 @@ func TestHostileMessages(t *testing.T) {
 		t.Errorf("the bystander's session ended: %+v", status)
 	}
 	eventually(t, "the sessions are gone", func() bool { return h.bus.Stats().Sessions == 1 })
+}
+
+// Who comes back right after a violation, again and again, is let in later, and
+// who is in already is not held up.
+func TestViolatorsComeBack(t *testing.T) {
+	t.Parallel()
+	const penalty = 150 * time.Millisecond
+	h := open(t, func(o *wampbus.Options) { o.Limits.Penalty = penalty })
+	raw := h.raw(t, "tcp")
+	bystander := h.join(t, codec.MessagePack)
+	offend := func() time.Duration {
+		began := time.Now()
+		w := h.join(t, codec.JSON)
+		took := time.Since(began)
+		w.send(&wamp.Result{Request: 1})
+		if reason := w.ended(); reason != wamp.ErrProtocolViolation {
+			t.Fatalf("ended with %q", reason)
+		}
+		return took
+	}
+	for n := 0; h.bus.Stats().Delayed == 0; n++ {
+		if offend(); n > 100 {
+			t.Fatal("none was let in later")
+		}
+	}
+	offend()
+	if took := offend(); took < penalty {
+		t.Errorf("a session joined after %v", took)
+	}
+	began := time.Now()
+	rawJoin(t, raw, codec.CBOR, 15)
+	if took := time.Since(began); took < penalty {
+		t.Errorf("a session by RawSocket joined after %v", took)
+	}
+	bystander.result("es.head", nil, nil)
+	waiting := h.connect(t, codec.CBOR)
+	waiting.send(&wamp.Hello{Realm: "verbatim", Details: everyRole})
+	if err := h.bus.Close(); err != nil {
+		t.Error(err)
+	}
+	waiting.ended()
 }
 
 // A request id that is in use would make the router take one call for another.

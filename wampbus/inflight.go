@@ -55,31 +55,40 @@ func (b *Bus) enterCall(own, part int) bool {
 }
 
 // direct takes what goes past the router: calls of the bus's own procedures, and
-// their cancellations. It reports whether m was one.
+// their cancellations. It reports whether m was one. What comes before the
+// session has joined waits for that; what comes in the place of a HELLO or an
+// AUTHENTICATE is the router's to refuse.
 func (s *session) direct(m wamp.Message) bool {
-	if !s.greeted { // the router has a word for that
-		return false
-	}
 	switch m := m.(type) {
+	case *wamp.Authenticate:
+		select {
+		case <-s.challenged:
+		default:
+		}
+		return false
 	case *wamp.Call:
-		if strings.HasPrefix(string(m.Procedure), "wamp.") {
+		if strings.HasPrefix(string(m.Procedure), "wamp.") || !s.awaitWelcome() {
 			return false
 		}
-		if s.awaitWelcome() {
-			s.call(m)
-		}
+		s.call(m)
 		return true
 	case *wamp.Cancel:
-		return !s.awaitWelcome() || s.cancelCall(m)
+		return s.awaitWelcome() && s.cancelCall(m)
 	}
 	return false
 }
 
-// awaitWelcome waits until the session has joined, and reports whether it has.
+// awaitWelcome waits until the session has joined, and reports whether it has:
+// not when it is over, or was not even asked for, or a challenge is open.
 func (s *session) awaitWelcome() bool {
+	if !s.greeted {
+		return false
+	}
 	select {
 	case <-s.welcomed:
 		return true
+	case <-s.challenged:
+		return false
 	case <-s.ctx.Done():
 		return false
 	}

@@ -284,7 +284,7 @@ func TestFloods(t *testing.T) {
 	h := open(t, nil)
 	bystander := h.join(t, codec.JSON)
 	flood := h.join(t, codec.MessagePack)
-	const n = 5000
+	const n = 2000
 	go func() {
 		for i := range n {
 			flood.send(&wamp.Subscribe{Request: wamp.ID(i + 1), Options: wamp.Dict{}, Topic: wamp.URI("es.event.x" + strconv.Itoa(i))})

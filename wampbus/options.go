@@ -115,6 +115,10 @@ type Limits struct {
 	// Write is how long the client may take no byte of what is to be sent: 20 s.
 	// With TLS it is how long it may take for 16 KiB, at most.
 	Write time.Duration
+	// Penalty is how long a session may have to wait before it joins, because
+	// others from its address were ended for what they did, more than one a
+	// second: 2 s. Where all clients have a proxy's address, it is better short.
+	Penalty time.Duration
 	// Shutdown is how long closing waits for calls to finish and for queues to
 	// empty: 5 s.
 	Shutdown time.Duration
@@ -172,7 +176,7 @@ func (l *Limits) setDefaults() error {
 		standard time.Duration
 	}{
 		{"Handshake", &l.Handshake, 5 * time.Second}, {"KeepAlive", &l.KeepAlive, 20 * time.Second},
-		{"Write", &l.Write, 20 * time.Second}, {"Shutdown", &l.Shutdown, 5 * time.Second},
+		{"Write", &l.Write, 20 * time.Second}, {"Penalty", &l.Penalty, 2 * time.Second}, {"Shutdown", &l.Shutdown, 5 * time.Second},
 	} {
 		if *d.value < 0 {
 			return fmt.Errorf("wampbus: Limits.%s must not be negative", d.name)

@@ -74,6 +74,7 @@ type session struct {
 	greeted      bool          // it has sent HELLO; the reader's
 	joined       atomic.Bool   // it was welcomed
 	welcomed     chan struct{} // closed when its client was told, and who is known
+	challenged   chan struct{} // has a value while a CHALLENGE is not answered
 	parted       atomic.Bool   // a GOODBYE is on its way to the client
 	throttled    atomic.Bool   // its login was not tried, for others' failures
 	endOnce      sync.Once
@@ -110,7 +111,7 @@ func newSession(b *Bus, conn net.Conn, format codec.Format, t transport, since t
 		bus: b, conn: conn, transport: t, format: format,
 		in: make(chan wamp.Message), out: make(chan wamp.Message, routerQueue),
 		box:        newOutbox(b.limits.Queue, t),
-		routerDone: make(chan struct{}), attached: make(chan struct{}), readerDone: make(chan struct{}), quiet: make(chan struct{}), welcomed: make(chan struct{}),
+		routerDone: make(chan struct{}), attached: make(chan struct{}), readerDone: make(chan struct{}), quiet: make(chan struct{}), welcomed: make(chan struct{}), challenged: make(chan struct{}, 1),
 		handshakeEnd: since.Add(b.limits.Handshake),
 		calls:        make(map[wamp.ID]*pendingCall),
 		subs:         make(map[wamp.ID]interest),
@@ -132,6 +133,7 @@ func (s *session) run(details wamp.Dict) {
 	parts.Go(s.read)
 	parts.Go(s.pump)
 	parts.Go(s.write)
+	s.atone()
 	if err := s.bus.router.AttachClient(s, details); err != nil {
 		s.bus.log.Debug("client did not join", "remote", s.conn.RemoteAddr().String(), "error", err)
 	}
@@ -147,6 +149,22 @@ func (s *session) run(details wamp.Dict) {
 		s.bus.log.Info("session ended", "remote", s.conn.RemoteAddr().String(), "reason", string(why.reason), "message", why.message)
 	}
 	s.bus.stats.sessionEnded(s)
+}
+
+// atone waits, before the session joins, for as long as others from its address
+// have earned by what they did.
+func (s *session) atone() {
+	delay := s.bus.offences.delay(time.Now(), origin(s.conn.RemoteAddr()), s.bus.limits.Penalty)
+	if delay == 0 {
+		return
+	}
+	s.bus.stats.delayed.Add(1)
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+	}
 }
 
 // The methods of wamp.Peer. The router treats a session that says it is local
@@ -233,6 +251,9 @@ func (s *session) finish(drop bool, reason wamp.URI, code uint16, message string
 			patience = min(patience, lingerTime)
 			s.bus.stats.ended.Add(1)
 			s.why.Store(&farewell{reason, code, message})
+			if reason != wamp.ErrNetworkFailure && reason != reasonInternal {
+				s.bus.offences.add(time.Now(), origin(s.conn.RemoteAddr()))
+			}
 		}
 		s.box.seal(drop, func(dst []byte) []byte {
 			return s.transport.appendClose(s.appendFarewell(dst, reason, message), code, message)
@@ -554,6 +575,12 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 		s.heard()
 		s.bus.stats.joined.Add(1)
 		defer close(s.welcomed)
+	}
+	if _, ok := m.(*wamp.Challenge); ok {
+		select {
+		case s.challenged <- struct{}{}:
+		default:
+		}
 	}
 	if m, ok := m.(*wamp.Goodbye); ok {
 		s.part(m)

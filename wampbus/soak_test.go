@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -480,7 +481,7 @@ func (s *soak) harm(number int) {
 			return
 		case <-time.After(time.Duration(rand.IntN(50)) * time.Millisecond):
 		}
-		r := &rude{soak: s, format: codec.Formats[n%3]}
+		r := &rude{soak: s, format: codec.Formats[n%3], dialer: dialerFrom(number)}
 		ways[number%len(ways)](r)
 		if r.conn != nil {
 			_ = r.conn.Close()
@@ -493,11 +494,23 @@ func (s *soak) harm(number int) {
 type rude struct {
 	soak   *soak
 	format codec.Format
+	dialer *net.Dialer
 	conn   *websocket.Conn
 }
 
+// dialerFrom gives each number an address of its own, where the system's loopback
+// network has more than one: who is ended for what they do comes from elsewhere
+// than the well-behaved.
+func dialerFrom(number int) *net.Dialer {
+	d := &net.Dialer{Timeout: 2 * time.Second}
+	if runtime.GOOS == "linux" {
+		d.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 1, byte(number/250), byte(1+number%250))}
+	}
+	return d
+}
+
 func (r *rude) join() bool {
-	dialer := websocket.Dialer{Subprotocols: []string{r.format.Subprotocol()}, HandshakeTimeout: 2 * time.Second}
+	dialer := websocket.Dialer{Subprotocols: []string{r.format.Subprotocol()}, HandshakeTimeout: 2 * time.Second, NetDialContext: r.dialer.DialContext}
 	conn, _, err := dialer.Dial(r.soak.server.url(), nil)
 	if err != nil {
 		return false
@@ -597,7 +610,7 @@ func (r *rude) garble() {
 
 // dawdle connects and says half a word.
 func (r *rude) dawdle() {
-	conn, err := net.DialTimeout("tcp", r.soak.server.address, time.Second)
+	conn, err := r.dialer.Dial("tcp", r.soak.server.address)
 	if err != nil {
 		return
 	}

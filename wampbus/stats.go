@@ -20,8 +20,10 @@ type Stats struct {
 	LoginsFailed    map[string]uint64
 	LoginsThrottled uint64
 	// Ended is how many sessions the bus ended itself: too slow, against the
-	// protocol, silent.
-	Ended uint64
+	// protocol, silent. Delayed is how many had to wait before they joined, since
+	// others from their address were ended for what they did.
+	Ended   uint64
+	Delayed uint64
 	// CallsInFlight is how many calls are being served, CallsRefused how many
 	// were not because their session, or all together, had too many in flight.
 	CallsInFlight int
@@ -50,7 +52,7 @@ type Call struct {
 }
 
 type stats struct {
-	throttled, joined, ended, refused, published, publishedPosition, bytesOut atomic.Uint64
+	throttled, joined, ended, delayed, refused, published, publishedPosition, bytesOut atomic.Uint64
 
 	mu     sync.Mutex
 	calls  map[Call]uint64
@@ -86,7 +88,7 @@ func (s *stats) sessionEnded(of *session) {
 func (b *Bus) Stats() Stats {
 	s := Stats{
 		SessionsBy: make(map[string]int), LoginsThrottled: b.stats.throttled.Load(),
-		Joined: b.stats.joined.Load(), Ended: b.stats.ended.Load(),
+		Joined: b.stats.joined.Load(), Ended: b.stats.ended.Load(), Delayed: b.stats.delayed.Load(),
 		Published: b.stats.published.Load(), PublishedPosition: b.stats.publishedPosition.Load(),
 		BytesOut: b.stats.bytesOut.Load(), CallsInFlight: int(b.calls.Load()), CallsRefused: b.stats.refused.Load(),
 	}

@@ -41,10 +41,15 @@ type failures struct {
 
 func (f *failures) delay() time.Duration {
 	count := f.count + max(f.tried-freeTogether, 0)
-	if count < freeFailures {
+	return delayAfter(count-freeFailures, longestDelay)
+}
+
+// delayAfter is the delay after so many more than are free.
+func delayAfter(more int, longest time.Duration) time.Duration {
+	if more < 0 {
 		return 0
 	}
-	return min(firstDelay<<min(count-freeFailures, 10), longestDelay)
+	return min(firstDelay<<min(more, 10), longest)
 }
 
 // keys are under what an attempt counts. An authid that is not given is nobody's.
@@ -143,6 +148,49 @@ func (t *throttle) makeRoom(now time.Time) {
 	if len(t.entries) >= maxFailed {
 		delete(t.entries, least)
 	}
+}
+
+// How sessions are slowed down that come from where others came which the bus
+// ended for what they did: the first few are free, each one after that doubles
+// the delay, up to Limits.Penalty. One is forgotten every second, so that an
+// address is soon as good as others when they have stopped.
+const (
+	freeOffences = 16
+	offenceFades = time.Second
+	mostOffences = freeOffences + 10
+)
+
+// offences counts such sessions, by address.
+type offences struct{ throttle }
+
+// add counts one.
+func (o *offences) add(now time.Time, address string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := o.entry(now, address)
+	f.fade(now)
+	f.count = min(f.count+1, mostOffences)
+}
+
+// delay is how long a session is to wait before it joins, longest at most.
+func (o *offences) delay(now time.Time, address string, longest time.Duration) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	f := o.get(now, address)
+	if f == nil {
+		return 0
+	}
+	if f.fade(now); f.count == 0 {
+		delete(o.entries, address)
+	}
+	return delayAfter(f.count-freeOffences, longest)
+}
+
+// fade forgets what is old.
+func (f *failures) fade(now time.Time) {
+	old := int(now.Sub(f.last) / offenceFades)
+	f.count = max(f.count-old, 0)
+	f.last = f.last.Add(time.Duration(old) * offenceFades)
 }
 
 // origin is what counts as one address: an IPv4 address, the network of an IPv6

@@ -82,6 +82,50 @@ func TestThrottleTogether(t *testing.T) {
 	}
 }
 
+// What sessions were ended for slows others from the same address down, and is
+// forgotten one a second.
+func TestOffences(t *testing.T) {
+	t.Parallel()
+	var o offences
+	now := time.Unix(1, 0)
+	delays := func(address string, want time.Duration) {
+		t.Helper()
+		if got := o.delay(now, address, time.Second); got != want {
+			t.Errorf("%s waits %v, want %v", address, got, want)
+		}
+	}
+	for range freeOffences - 1 {
+		o.add(now, "a")
+	}
+	delays("a", 0)
+	for _, want := range []time.Duration{firstDelay, 2 * firstDelay, 4 * firstDelay, 8 * firstDelay, time.Second, time.Second} {
+		o.add(now, "a")
+		delays("a", want)
+	}
+	delays("b", 0)
+	now = now.Add(2*offenceFades + offenceFades/2)
+	delays("a", 8*firstDelay)
+	o.add(now, "a")
+	now = now.Add(offenceFades / 2) // the other half counts, too
+	delays("a", 8*firstDelay)
+	for range 1000 {
+		o.add(now, "a")
+	}
+	now = now.Add((mostOffences - freeOffences + 1) * offenceFades)
+	delays("a", 0)
+	now = now.Add(mostOffences * offenceFades)
+	delays("a", 0)
+	if len(o.entries) != 0 {
+		t.Errorf("%d are remembered, and none has done anything", len(o.entries))
+	}
+	for i := range maxFailed + 10 {
+		o.add(now, fmt.Sprint(i))
+	}
+	if n := len(o.entries); n > maxFailed {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
 func TestOriginOfAddress(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
