@@ -119,31 +119,32 @@ func (c *callee) start(m *wamp.Invocation) {
 	own := len(c.cancels)
 	c.mu.Unlock()
 	if !c.calls.bus.enterCall(own, 1) {
-		c.reply(by, m.Request, answer{}, errOverloaded)
+		c.reply(by, answer{}, errOverloaded)
 		return
 	}
-	ctx, cancel := by.within()
+	var ctx context.Context
+	ctx, by.call.cancel = by.within()
 	c.mu.Lock()
-	c.cancels[m.Request] = cancel
+	c.cancels[m.Request] = by.call.cancel
 	c.mu.Unlock()
-	served := c.calls.dispatch(ctx, by, c.uri(m), m.Arguments, m.ArgumentsKw, func(result answer, err error) {
-		defer c.over(m.Request, cancel)
+	served := c.calls.dispatch(ctx, by, by.call.procedure, m.Arguments, m.ArgumentsKw, func(result answer, err error) {
+		defer c.over(by.call)
 		c.link.room.release(by.call.reserved)
-		c.reply(by, m.Request, result, err)
+		c.reply(by, result, err)
 	})
 	if !served {
-		c.over(m.Request, cancel)
-		c.reply(by, m.Request, answer{}, errShuttingDown)
+		c.over(by.call)
+		c.reply(by, answer{}, errShuttingDown)
 	}
 }
 
 // admit says who calls: whom the router discloses, with the roles of the link.
 func (c *callee) admit(m *wamp.Invocation) (*caller, error) {
-	roles := c.link.remote.Roles
-	if uri := c.uri(m); !c.calls.bus.mayCall(roles, uri) {
+	roles, uri := c.link.remote.Roles, c.uri(m)
+	if !c.calls.bus.mayCall(roles, uri) {
 		return nil, fmt.Errorf("callers of this router may not call %s", uri)
 	}
-	by := &caller{party: c.link, call: new(pendingCall), roles: roles}
+	by := &caller{party: c.link, call: &pendingCall{request: m.Request, procedure: uri}, roles: roles}
 	for _, name := range []string{"caller_authid", "authid"} {
 		if id, ok := wamp.AsString(m.Details[name]); ok && by.principal == "" {
 			by.principal = id
@@ -152,21 +153,25 @@ func (c *callee) admit(m *wamp.Invocation) (*caller, error) {
 	return by, nil
 }
 
-func (c *callee) over(id wamp.ID, cancel context.CancelFunc) {
-	cancel()
+func (c *callee) over(call *pendingCall) {
+	call.cancel()
 	c.mu.Lock()
-	delete(c.cancels, id)
+	delete(c.cancels, call.request)
 	c.mu.Unlock()
 	c.calls.bus.calls.Add(-1)
 }
 
-func (c *callee) reply(by *caller, id wamp.ID, result answer, err error) {
+func (c *callee) reply(by *caller, result answer, err error) {
 	if by.party.alive().Err() != nil {
 		return // nobody waits for it
 	}
+	id := by.call.request
 	if err != nil {
 		c.peer.send(refusal(wamp.INVOCATION, id, err))
 		return
 	}
-	c.peer.send(&wamp.Yield{Request: id, Options: wamp.Dict{}, Arguments: result.args, ArgumentsKw: result.kwargs})
+	c.peer.send(&yield{
+		Yield:     wamp.Yield{Request: id, Options: wamp.Dict{}, Arguments: result.args, ArgumentsKw: result.kwargs},
+		procedure: by.call.procedure,
+	})
 }

@@ -78,6 +78,8 @@ func factsOf(err error) (wamp.URI, wamp.Dict) {
 		return wamp.URI(own.URI), own.Keywords
 	case errors.Is(err, errInternalFault):
 		return errInternal, wamp.Dict{"message": err.Error()}
+	case errors.Is(err, event.ErrOutcomeUnknown): // whatever the cause
+		return errUnavailable, unavailableFacts(strings.TrimPrefix(err.Error(), "unavailable: "), true)
 	case errors.As(err, &conflict):
 		return errConflict, conflictFacts(conflict)
 	case errors.As(err, &rejected):
@@ -97,9 +99,7 @@ func factsOf(err error) (wamp.URI, wamp.Dict) {
 	case errors.As(err, &storeChanged):
 		return errStoreChanged, wamp.Dict{"store": storeChanged.Store.String()}
 	case errors.As(err, &unavailable):
-		return errUnavailable, unavailableFacts(strings.TrimPrefix(unavailable.Error(), "unavailable: "), unavailable.Unknown)
-	case errors.Is(err, event.ErrOutcomeUnknown):
-		return errUnavailable, unavailableFacts(err.Error(), true)
+		return errUnavailable, unavailableFacts(strings.TrimPrefix(unavailable.Error(), "unavailable: "), false)
 	case errors.As(err, &argument):
 		return wamp.ErrInvalidArgument, wamp.Dict{"argument": argument.Argument, "message": argument.Message}
 	case errors.Is(err, context.Canceled):
@@ -165,6 +165,15 @@ func viewError(err error) error {
 
 func tooLarge(bound string, limit, actual int) error {
 	return &event.TooLargeError{Bound: bound, Limit: uint64(limit), Actual: uint64(actual)}
+}
+
+// untold is why the answer of a procedure under es. can't be sent. What was to
+// change something has done so, which no refusal may hide.
+func untold(procedure string, err error) error {
+	if strings.HasPrefix(procedure, "es.") && roleFor(procedure) != Reader {
+		return &event.UnavailableError{Message: "the answer can't be sent", Unknown: true, Cause: err}
+	}
+	return err
 }
 
 func invalid(argument, message string) error {

@@ -200,7 +200,7 @@ var scratches = sync.Pool{New: func() any { return new([]byte) }}
 func (s *session) queueAnswer(c *pendingCall, m wamp.Message) {
 	defer s.guard()
 	scratch := scratches.Get().(*[]byte)
-	*scratch = s.putAnswer(m, c.reserved, *scratch)
+	*scratch = s.putAnswer(c, m, *scratch)
 	scratches.Put(scratch)
 	s.box.release(c.reserved)
 	s.mu.Lock()
@@ -209,21 +209,20 @@ func (s *session) queueAnswer(c *pendingCall, m wamp.Message) {
 	s.checkQuiet()
 }
 
-// putAnswer encodes the answer to a call into the outbox, which may have room for
-// it reserved. It returns scratch for reuse.
-func (s *session) putAnswer(m wamp.Message, reserved int, scratch []byte) []byte {
-	call, _ := answered(m)
+// putAnswer encodes the answer to a call into the outbox. It returns scratch for
+// reuse.
+func (s *session) putAnswer(c *pendingCall, m wamp.Message, scratch []byte) []byte {
 	parts, err := s.format.Parts(scratch[:0], m)
 	switch {
 	case err != nil: // a program's answer that no format can express
 		s.bus.log.Error("an answer can't be sent", "remote", s.conn.RemoteAddr().String(), "error", err)
-		s.send(refusal(wamp.CALL, call, errInternalFault))
+		s.send(refusal(wamp.CALL, c.request, errInternalFault))
 		return scratch
 	case parts.Len() > s.transport.most():
-		s.send(refusal(wamp.CALL, call, tooLarge("client's message", s.transport.most(), parts.Len())))
+		s.send(refusal(wamp.CALL, c.request, untold(c.procedure, tooLarge("client's message", s.transport.most(), parts.Len()))))
 		return scratch
 	}
-	s.put(frameMessage, parts, reserved)
+	s.put(frameMessage, parts, c.reserved)
 	return reusable(parts.Head)
 }
 

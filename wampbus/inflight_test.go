@@ -93,9 +93,8 @@ func TestCallsOfEndedSessions(t *testing.T) {
 
 // Sessions that flood the bus with calls, leave, and come again hurt nobody else:
 // what they leave behind is bounded, and others' calls are neither refused nor
-// held up.
+// held up. It runs alone: others have limits of time.
 func TestFloodOfCalls(t *testing.T) {
-	t.Parallel()
 	const total = 4096
 	h := open(t, func(o *wampbus.Options) { o.Limits.TotalCalls = total })
 	stop := make(chan struct{})
@@ -128,7 +127,7 @@ func TestFloodOfCalls(t *testing.T) {
 	}
 	w := h.join(t, codec.MessagePack)
 	most := 0
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Second); time.Now().Before(end); {
 		w.result("es.head", nil, nil)
 		most = max(most, h.bus.Stats().CallsInFlight)
 	}

@@ -88,8 +88,18 @@ func (p *remotePeer) write() {
 	}
 }
 
+// yield is a YIELD that knows what it answers.
+type yield struct {
+	wamp.Yield
+	procedure string
+}
+
 // send writes a message. An answer that can't be sent is one that says so.
 func (p *remotePeer) send(m wamp.Message) error {
+	answer, answers := m.(*yield)
+	if answers {
+		m = &answer.Yield
+	}
 	b, err := p.format.Append(nil, m)
 	if size := len(b); err == nil && size > p.link.Limit() {
 		err = &event.TooLargeError{Bound: "router's message", Limit: uint64(p.link.Limit()), Actual: uint64(size)}
@@ -97,10 +107,9 @@ func (p *remotePeer) send(m wamp.Message) error {
 	if err == nil {
 		return p.link.Write(b)
 	}
-	yield, answers := m.(*wamp.Yield)
 	p.log.Warn("a message can't be sent to another router", "message", m.MessageType().String(), "error", err)
 	if !answers {
 		return nil
 	}
-	return p.send(refusal(wamp.INVOCATION, yield.Request, err))
+	return p.send(refusal(wamp.INVOCATION, answer.Request, untold(answer.procedure, err)))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/gammazero/nexus/v3/wamp"
 	"github.com/gorilla/websocket"
 
+	"github.com/verbatim-es/verbatim/aggregate"
 	"github.com/verbatim-es/verbatim/event"
 )
 
@@ -59,8 +60,7 @@ func (c *Client) call(ctx context.Context, r request) (*wamp.Result, error) {
 		if err == nil {
 			return answer, nil
 		}
-		var none *unansweredError
-		unanswered = unanswered || errors.As(err, &none)
+		unanswered = unanswered || errors.As(err, new(*unansweredError)) || r.effect != reads && abandoned(err)
 		switch {
 		case shuttingDown(err):
 			s.retire()
@@ -75,8 +75,8 @@ func (c *Client) call(ctx context.Context, r request) (*wamp.Result, error) {
 	}
 }
 
-// final is the error of a request that is given up. unanswered tells that an
-// attempt was, and may have had its effect.
+// final is the error of a request that is given up. unanswered tells that what
+// became of an attempt is not known: it may have had its effect.
 func (r *request) final(err error, unanswered bool) error {
 	var none *unansweredError
 	if errors.As(err, &none) {
@@ -92,12 +92,18 @@ func (r *request) final(err error, unanswered bool) error {
 	return &event.UnavailableError{Message: "the answer did not arrive", Unknown: true, Cause: err}
 }
 
-// decided reports whether an error is the log's own answer. It knows the key of
-// an attempt that had its effect, so that there was none.
+// decided reports whether an error says of an earlier attempt, too, that it had
+// no effect: it is the log's own, given when the key had been looked up. Whatever
+// refuses a request before that, a limit, its form, a role, knows of no key.
 func decided(err error) bool {
-	var uri *Error
-	return !errors.Is(err, event.ErrUnavailable) && !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) &&
-		!errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &uri) && !errors.As(err, new(*event.StoreChangedError))
+	return errors.As(err, new(*event.ConflictError)) || errors.As(err, new(*event.KeyReusedError)) || errors.As(err, new(*aggregate.RejectedError))
+}
+
+// abandoned reports whether a router has answered for a procedure that may have
+// gone on: the server was lost behind it, for example.
+func abandoned(err error) bool {
+	var said *Error
+	return errors.As(err, &said) && (said.URI == string(wamp.ErrCanceled) || said.URI == string(wamp.ErrTimeout))
 }
 
 // mostViolations is how often a read is made again that was in flight when the

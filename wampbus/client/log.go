@@ -18,8 +18,10 @@ const maxWait = 60 * time.Second
 
 // Append implements [event.Appender]: es.append. An append with a key is made
 // again when the connection breaks before its answer came, until ctx ends. The
-// error is [event.ErrOutcomeUnknown] when that happens to one without, or when
-// ctx ends after the call was sent: repeat it with its key, or read first.
+// error is [event.ErrOutcomeUnknown] when that happens to one without, when ctx
+// ends after the call was sent, or when a repetition is refused by what knows
+// nothing of the first attempt, a server that is overloaded, say: repeat it with
+// its key, look that up, or read first.
 func (c *Client) Append(ctx context.Context, a event.Append) (event.Receipt, error) {
 	if err := a.Validate(); err != nil {
 		return event.Receipt{}, err
