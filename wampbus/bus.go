@@ -32,6 +32,7 @@ type Bus struct {
 	stats    stats
 	throttle throttle
 	offences offences
+	keeper   *keeper
 
 	router    router.Router
 	registrar *registrar
@@ -77,7 +78,7 @@ func New(o Options) (*Bus, error) {
 		handled:  make(map[string]*handled), links: make(map[*link]struct{}),
 		closed: make(chan struct{}), liveDone: make(chan struct{}), fanout: newFanout(), crowded: make(map[*session]struct{}),
 	}
-	b.dispatcher = newDispatcher(b)
+	b.dispatcher, b.keeper = newDispatcher(b), newKeeper(o.Limits.KeepAlive)
 	b.stats.calls, b.stats.logins = make(map[Call]uint64), make(map[string]uint64)
 	if err := checked(append(b.logins(), o.Authenticators...)); err != nil {
 		return nil, err
@@ -129,12 +130,13 @@ func (b *Bus) start() error {
 		b.closeRouter()
 		return err
 	}
-	var announcing sync.WaitGroup
-	announcing.Go(func() { announcements.run(running) })
+	var live sync.WaitGroup
+	live.Go(func() { announcements.run(running) })
+	live.Go(func() { b.keeper.run(running) })
 	go func() {
 		defer close(b.liveDone)
 		p.run(running)
-		announcing.Wait()
+		live.Wait()
 	}()
 	return nil
 }

@@ -43,7 +43,7 @@ func (r *recording) SetWriteDeadline(time.Time) error { return nil }
 // received returns the messages that come over a transport, until it fails.
 func received(t *testing.T, conn net.Conn, format codec.Format, over transport, limit int) (messages [][]byte) {
 	t.Helper()
-	b := &Bus{limits: Limits{Queue: 1 << 20, KeepAlive: time.Hour, Handshake: time.Hour}}
+	b := &Bus{limits: Limits{Queue: 1 << 20, KeepAlive: time.Hour, Handshake: time.Hour}, keeper: newKeeper(time.Hour)}
 	newSession(b, conn, format, over, time.Now())
 	for {
 		m, err := over.receive()

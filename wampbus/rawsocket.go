@@ -156,7 +156,7 @@ func (*rawSocket) name() string { return "rawsocket" }
 func (r *rawSocket) serve(s *session) {
 	r.pinged, r.ponged = s.pinged, s.heard
 	if r.source != nil {
-		r.source.progressed = s.progressed
+		r.source.progressed = s.heard
 	}
 }
 

@@ -82,14 +82,15 @@ type session struct {
 	endBy        atomic.Int64             // when a session that is over stops writing, in ns since 1970
 	handshakeEnd time.Time
 
+	heardAt  atomic.Int64  // when something was heard of the client, by the keeper's time
+	pingedAt time.Duration // the keeper's
+
 	// The publisher's: whether it has waited for the session in vain, and after
 	// how many times that its queue was empty.
 	lagged   bool
 	laggedAt uint64
 
 	who identity // valid once welcomed is closed
-
-	progressAt time.Time // the reader's: when progress was counted last
 
 	// The writer's, for reuse.
 	segments, gathered, writing net.Buffers
@@ -129,6 +130,8 @@ func (s *session) loopback() bool { return isLoopback(s.conn.RemoteAddr()) }
 
 // run serves the session until it is over, with all its goroutines.
 func (s *session) run(details wamp.Dict) {
+	part := s.bus.keeper.add(s)
+	defer s.bus.keeper.remove(s, part)
 	var parts sync.WaitGroup
 	parts.Go(s.read)
 	parts.Go(s.pump)
@@ -343,27 +346,14 @@ func (s *session) page() int {
 	return max(most-headroom, 1)
 }
 
-// heard moves the deadline by which the client must be heard again. Until it
-// has joined, the handshake's deadline stands.
-func (s *session) heard() {
-	deadline := s.handshakeEnd
-	if s.joined.Load() {
-		deadline = time.Now().Add(2 * s.bus.limits.KeepAlive)
-	}
+// limitReading sets the time by which the next message, or its beginning, must
+// have come; the zero time is never. It changes nothing of a session that is over.
+func (s *session) limitReading(by time.Time) {
 	if s.ctx.Err() == nil {
-		_ = s.conn.SetReadDeadline(deadline)
+		_ = s.conn.SetReadDeadline(by)
 	}
 	if s.ctx.Err() != nil { // it ended meanwhile: the deadline is the end's again
 		_ = s.conn.SetReadDeadline(time.Now())
-	}
-}
-
-// progressed says that some of a message has come. It counts as the client being
-// heard, but not more often than it matters.
-func (s *session) progressed() {
-	if now := time.Now(); now.Sub(s.progressAt) > s.bus.limits.KeepAlive/8 {
-		s.progressAt = now
-		s.heard()
 	}
 }
 
@@ -372,7 +362,7 @@ func (s *session) read() {
 	defer close(s.readerDone)
 	defer close(s.in)
 	defer s.guard()
-	s.heard()
+	s.limitReading(s.handshakeEnd)
 	for {
 		b, err := s.transport.receive()
 		if err != nil {
@@ -398,10 +388,8 @@ func (s *session) lost(err error) {
 		s.end(wamp.ErrProtocolViolation, wrong.code, wrong.message)
 	case errors.Is(err, errLeft):
 		s.leave(wamp.CloseRealm, closeNormal, "")
-	case errors.As(err, &timeout) && timeout.Timeout() && !s.joined.Load():
-		s.end(wamp.ErrProtocolViolation, closePolicy, "the handshake took too long")
 	case errors.As(err, &timeout) && timeout.Timeout():
-		s.end(wamp.ErrNetworkFailure, closeGoingAway, "nothing was heard for two keepalive intervals")
+		s.end(wamp.ErrProtocolViolation, closePolicy, "the handshake took too long")
 	default:
 		s.leave(wamp.ErrNetworkFailure, closeProtocol, "")
 	}
@@ -571,8 +559,9 @@ func (s *session) deliver(m wamp.Message, scratch []byte) []byte {
 	welcome, joins := m.(*wamp.Welcome)
 	if joins {
 		m, s.who = describe(welcome), identityOf(welcome)
-		s.joined.Store(true)
 		s.heard()
+		s.joined.Store(true)
+		s.limitReading(time.Time{}) // from now on it is the keeper who looks
 		s.bus.stats.joined.Add(1)
 		defer close(s.welcomed)
 	}
@@ -654,8 +643,6 @@ func (s *session) write() {
 		_ = s.conn.Close()
 		<-s.readerDone
 	}()
-	pings := time.NewTicker(s.bus.limits.KeepAlive)
-	defer pings.Stop()
 	for {
 		frames, last := s.box.take()
 		switch {
@@ -669,13 +656,7 @@ func (s *session) write() {
 			s.handOver()
 			return
 		}
-		select {
-		case <-s.box.wake:
-		case <-pings.C:
-			if s.joined.Load() {
-				s.put(framePing, codec.Parts{}, 0)
-			}
-		}
+		<-s.box.wake
 	}
 }
 

@@ -30,7 +30,7 @@ func (b *Bus) ServeWebSocket(ctx context.Context, listener net.Listener) error {
 		Handler:        handler{bus: b, group: &own},
 		ReadTimeout:    b.limits.Handshake, // an upgrade ends it
 		WriteTimeout:   b.limits.Handshake,
-		IdleTimeout:    b.limits.KeepAlive,
+		IdleTimeout:    b.limits.Handshake,
 		MaxHeaderBytes: 16 << 10,
 		ErrorLog:       slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 		ConnState:      b.arrival,
@@ -191,7 +191,7 @@ func newWebSocket(conn *websocket.Conn, format codec.Format, limit int) *webSock
 func (*webSocket) name() string { return "websocket" }
 
 func (w *webSocket) serve(s *session) {
-	w.body.progressed = s.progressed
+	w.body.progressed = s.heard
 	w.conn.SetPingHandler(func(data string) error { s.pinged([]byte(data)); return nil })
 	w.conn.SetPongHandler(func(string) error { s.heard(); return nil })
 }
