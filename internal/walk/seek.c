@@ -240,4 +240,5 @@ void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_
 		while (out->count < done + some)
 			walk_add_none(out);
 	}
+	walk_check(out);
 }

@@ -8,8 +8,8 @@ typedef struct {
 	uint64_t position; /* that the record states, when it is placed */
 	uint32_t keysize;
 	uint32_t size;     /* of the value, at most 4 GiB: LMDB's own bound */
-	uint32_t intact;   /* 1: length and checksum are those of a record */
-	uint32_t placed;   /* 1: intact, and the key is the id that it states */
+	uint32_t placed;   /* 1: a whole record, and the key is the id that it states */
+	uint32_t pad;
 } walk_item;
 
 typedef struct {
@@ -43,8 +43,10 @@ static inline uint64_t be64(const unsigned char *p) {
 
 void walk_add(walk_batch *out, const unsigned char *key, size_t keysize, const unsigned char *value, size_t size);
 void walk_add_none(walk_batch *out);
+void walk_check(walk_batch *batch); /* all of it */
 
 int walk_can_check(void);
 int walk_fill(void *cursor, int first, int further, uint32_t max, uint64_t max_bytes, walk_batch *out);
+int walk_skip(void *cursor, uint64_t n);
 int walk_find(void *ids, uint64_t block, uint32_t offset, size_t block_bytes, void *records, walk_batch *out);
 void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, uint64_t max_bytes, walk_batch *out);
