@@ -21,6 +21,7 @@ type eventLog struct {
 	schemas   lmdbenv.DBI
 	store     event.ID
 	mapped    walk.Map
+	places    walk.Places
 	// last is the id of the last event, as of open and of this store's own
 	// commits. It is the folder's.
 	last event.ID

@@ -295,7 +295,7 @@ func (r *reader) follow(s source, from, to uint64, events eventsOf) error {
 	p.bound, p.done = r.bound, r.ctx.Done()
 	l := newListing(p, from, to)
 	defer l.close()
-	for size := 1; !l.ended; size = min(8*size, ahead) {
+	for size := atFirst; !l.ended; size = min(8*size, ahead) {
 		if r.sel.Limit > 0 {
 			size = min(size, r.sel.Limit)
 		}

@@ -48,6 +48,9 @@ CRC static uint32_t crc(uint32_t c, const unsigned char *p, size_t n) {
 	return (uint32_t)wide;
 }
 
+/* The vtable's entries of fields of es.Event. */
+enum { entry_id = 4, entry_position = 6, entry_checksum = 26 };
+
 /* A record, with what of it is known to be inside of it. */
 typedef struct {
 	const unsigned char *record;
@@ -75,17 +78,14 @@ static int64_t field(const table *t, int64_t entry, int64_t size) {
 }
 
 /*
- * Reports whether a record states its length and has a checksum, and finds its
- * table: what event.CheckRecord checks, with the same bounds. All reads are below
- * size:
+ * Reports whether a record states its length, and finds its table: what
+ * event.CheckRecord checks, with the same bounds. All reads are below size:
  *
  *   size >= 16                       the prefix and the root's offset
  *   8 <= root, root + 4 <= size      the offset of the vtable
  *   4 <= vtable, vtable + 4 <= size  its length
- *   sum + 4 <= size                  the checksum
  */
 static int outlined(const unsigned char *record, uint32_t size, table *t) {
-	enum { entry_checksum = 26 };
 	if (size < 16 || size % 8 != 0 || le32(record) != size - 4)
 		return 0;
 	t->record = record;
@@ -97,6 +97,36 @@ static int outlined(const unsigned char *record, uint32_t size, table *t) {
 	if (t->vtable < 4 || t->vtable + 4 > t->size)
 		return 0;
 	t->entries = le16(record + t->vtable);
+	return 1;
+}
+
+int walk_position(const unsigned char *record, uint32_t size, uint64_t *position) {
+	table t;
+	int64_t at = outlined(record, size, &t) ? field(&t, entry_position, 8) : -1;
+	if (at >= 0)
+		*position = le64(record + at);
+	return at >= 0;
+}
+
+/* Reports whether a record states a position, and an id, which is the key's. */
+static int stated(const table *t, const unsigned char *key, uint64_t *position) {
+	int64_t id = field(t, entry_id, 16), at = field(t, entry_position, 8);
+	if (id < 0 || at < 0 || le64(t->record + id) != be64(key) || le64(t->record + id + 8) != be64(key + 8))
+		return 0;
+	*position = le64(t->record + at);
+	return 1;
+}
+
+int walk_states(const unsigned char *record, uint32_t size, const unsigned char *key, uint64_t position) {
+	table t;
+	uint64_t is;
+	return outlined(record, size, &t) && stated(&t, key, &is) && is == position;
+}
+
+/* Begins with the checksum of a record, if it has one, with what is before it. */
+static int begun(const unsigned char *record, uint32_t size, table *t) {
+	if (!outlined(record, size, t))
+		return 0;
 	t->sum = field(t, entry_checksum, 4);
 	if (t->sum < 0)
 		return 0;
@@ -131,14 +161,8 @@ CRC static void three(table *t) {
 
 /* Places a record whose checksum is right under the id and at the position that it states. */
 static void place(const table *t, const unsigned char *key, walk_item *item) {
-	enum { entry_id = 4, entry_position = 6 };
-	int64_t id = field(t, entry_id, 16), position = field(t, entry_position, 8);
-	if (~t->crc != le32(t->record + t->sum) || item->keysize != 16 || id < 0 || position < 0)
-		return;
-	if (le64(t->record + id) != be64(key) || le64(t->record + id + 8) != be64(key + 8))
-		return;
-	item->position = le64(t->record + position);
-	item->placed = 1;
+	if (~t->crc == le32(t->record + t->sum) && item->keysize == 16)
+		item->placed = (uint32_t)stated(t, key, &item->position);
 }
 
 void walk_check(walk_batch *batch) {
@@ -149,7 +173,7 @@ void walk_check(walk_batch *batch) {
 		return;
 	for (uint32_t i = 0; i < batch->count; i++) {
 		of[n] = &batch->items[i];
-		if (outlined(batch->base + of[n]->value, of[n]->size, &tables[n]))
+		if (begun(batch->base + of[n]->value, of[n]->size, &tables[n]))
 			n++;
 		if (n < 3 && i + 1 < batch->count)
 			continue;

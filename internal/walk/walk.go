@@ -43,7 +43,10 @@ const (
 )
 
 // Batch is records that follow each other. It may be used again.
-type Batch struct{ c C.walk_batch }
+type Batch struct {
+	c      C.walk_batch
+	places [Max]C.walk_place
+}
 
 // handle is the offset of LMDB's cursor in lmdb-go's, which does not export it.
 var handle = func() uintptr {
