@@ -18,6 +18,7 @@ type Handler[S any] struct {
 	def   Definition[S]
 	opts  Options
 	slots *slots[S]
+	crew  crew
 	stats counters
 }
 
@@ -97,7 +98,10 @@ func (l *loader[S]) run() error {
 //
 // It returns soon after the context has ended, also when the decider does not:
 // such a decider goes on in the background on what was its own, and nothing that
-// it decides is stored. Go can't stop it; see [Options.MaxAbandoned].
+// it decides is stored. Go can't stop it; see [Options.MaxAbandoned]. Deciders of
+// callers whose contexts can end run on goroutines of the handler, which wait for
+// the next command and end after 200 ms without: a [testing/synctest] bubble has
+// to sleep so long before it ends.
 func (h *Handler[S]) Handle(ctx context.Context, id, command string, data []byte, opts ...Option) (Receipt, error) {
 	r := &request{one: [1]Command{{Type: command, Data: data}}}
 	r.commands = r.one[:]
