@@ -26,12 +26,12 @@ type slots[S any] struct {
 }
 
 // slot is one aggregate's. It is in the map while it is wanted or has a state.
+// All but its names is guarded by slots.mu.
 type slot[S any] struct {
 	slotted
-	free chan struct{} // holds a token while nobody has the turn
+	wanted int           // by how many: the one that has the turn, and those that wait
+	turn   chan struct{} // passes the turn on; nil until somebody had to wait
 
-	// The rest is guarded by slots.mu.
-	wanted     int        // by how many
 	state      *folded[S] // nil: not in the cache; what it points to never changes
 	cost       int
 	prev, next *slot[S]
@@ -45,22 +45,22 @@ func newSlots[S any](limit int) *slots[S] {
 
 // take waits for the turn of an aggregate. The caller must give it back.
 func (s *slots[S]) take(ctx context.Context, category, id string) (*slot[S], error) {
-	own := s.want(category, id)
-	select {
-	case <-own.free:
+	own, turn := s.want(category, id)
+	if turn == nil {
 		return own, nil
-	default:
 	}
 	select {
-	case <-own.free:
+	case <-turn:
 		return own, nil
 	case <-ctx.Done():
-		s.unwant(own)
+		s.leave(own)
 		return nil, ctx.Err()
 	}
 }
 
-func (s *slots[S]) want(category, id string) *slot[S] {
+// want returns an aggregate's slot, and what to wait for: nil when the turn is the
+// caller's.
+func (s *slots[S]) want(category, id string) (*slot[S], <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.of[id]
@@ -69,25 +69,39 @@ func (s *slots[S]) want(category, id string) *slot[S] {
 		own = s.add(slotted{id: stream[len(category)+1:], stream: stream})
 	}
 	own.wanted++
-	return own
+	if own.wanted == 1 {
+		return own, nil
+	}
+	if own.turn == nil {
+		own.turn = make(chan struct{}, 1)
+	}
+	return own, own.turn
 }
 
 func (s *slots[S]) add(of slotted) *slot[S] {
-	own := &slot[S]{slotted: of, free: make(chan struct{}, 1)}
-	own.free <- struct{}{}
+	own := &slot[S]{slotted: of}
 	s.of[of.id] = own
 	return own
 }
 
 func (s *slots[S]) give(own *slot[S]) {
-	own.free <- struct{}{}
-	s.unwant(own)
-}
-
-func (s *slots[S]) unwant(own *slot[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own.wanted--
+	if own.wanted > 0 {
+		own.turn <- struct{}{}
+	}
+	s.forget(own)
+}
+
+// leave is for somebody who waits no longer.
+func (s *slots[S]) leave(own *slot[S]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own.wanted--
+	if own.wanted == 0 {
+		<-own.turn // which nobody took
+	}
 	s.forget(own)
 }
 
