@@ -8,11 +8,13 @@ import (
 )
 
 // request is a call of a handler, until it is answered.
-type request struct {
+type request[S any] struct {
 	call
-	slotted
+	*slotted
 	commands []Command
-	one      [1]Command // where there is only one
+
+	one   [1]Command // where there is only one
+	first attempt[S] // mostly the only one
 }
 
 // slotted names an aggregate.
@@ -24,7 +26,7 @@ type slotted struct{ id, stream string }
 type attempt[S any] struct {
 	ctx     context.Context
 	handler *Handler[S]
-	*request
+	*request[S]
 	// fresh says that states are read up to their streams' ends; otherwise
 	// those in the cache do, and unchecked is set when one of them did.
 	fresh, unchecked bool
@@ -35,13 +37,13 @@ type attempt[S any] struct {
 	store            event.ID          // the log that all of it was read from
 	head             uint64            // the newest head seen while loading
 
-	fewEvents     [1]event.Proposed
-	fewConditions [2]event.Condition
+	oneEvent     [1]event.Proposed
+	oneCondition [1]event.Condition
 }
 
 // run lets the decider decide the commands, one after the other.
 func (a *attempt[S]) run() error {
-	a.events, a.conditions = a.fewEvents[:0], a.fewConditions[:0]
+	a.events, a.conditions = a.oneEvent[:0], a.oneCondition[:0]
 	if err := a.load(&a.own, a.slotted); err != nil {
 		return err
 	}
@@ -67,7 +69,7 @@ func (a *attempt[S]) run() error {
 }
 
 // load makes d the decision for an aggregate.
-func (a *attempt[S]) load(d *Decision[S], of slotted) error {
+func (a *attempt[S]) load(d *Decision[S], of *slotted) error {
 	base, checked, err := a.handler.load(a.ctx, of, a.fresh)
 	if err != nil {
 		return err
@@ -165,14 +167,14 @@ func (a *attempt[S]) append() (Receipt, error) {
 	for d := range a.decisions {
 		a.publish(d, stored)
 	}
-	return Receipt{Position: stored.Last, Version: a.own.base.version + a.own.emitted, Count: len(a.events)}, nil
+	return Receipt{Position: stored.Last, Version: a.own.base.version + a.own.emitted(), Count: len(a.events)}, nil
 }
 
 // publish puts into the cache what an aggregate became by an append. Nothing
 // else has happened to it, or the append had failed.
 func (a *attempt[S]) publish(d *Decision[S], stored event.Receipt) {
 	switch {
-	case d.emitted == 0:
+	case d.emitted() == 0:
 	case stored.First <= d.base.after || len(stored.IDs) != len(a.events):
 		// Not the log that the state was read from.
 		a.handler.slots.clear()

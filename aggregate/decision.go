@@ -11,14 +11,13 @@ import (
 // during the decider's call only, and on its goroutine.
 type Decision[S any] struct {
 	attempt *attempt[S]
-	slotted
+	*slotted
 	base    *folded[S] // as loaded, shared
 	state   S          // the decider's own copy
 	version uint64     // with what earlier commands of the batch decided
 
-	next    *folded[S] // base with the events emitted so far, nil if none
-	emitted uint64
-	last    int // index of the last one
+	next *folded[S] // base with the events emitted so far, nil if none
+	last int        // index of the last one
 }
 
 // ID is the aggregate's id.
@@ -44,8 +43,15 @@ func (d *Decision[S]) Emit(p event.Proposed) error {
 	}
 	d.last = len(d.attempt.events)
 	d.attempt.events = append(d.attempt.events, p)
-	d.emitted++
 	return nil
+}
+
+// emitted is how many events were decided for the aggregate.
+func (d *Decision[S]) emitted() uint64 {
+	if d.next == nil {
+		return 0
+	}
+	return d.next.version - d.base.version
 }
 
 // Other brings another aggregate of the same category into the decision: its

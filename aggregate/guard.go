@@ -54,7 +54,7 @@ func protect(t task) (err error) {
 
 // explain says where a decider panicked, and drops what the cache has of the
 // aggregate: the decider may have reached what it should not.
-func (h *Handler[S]) explain(err error, of slotted, command string) error {
+func (h *Handler[S]) explain(err error, of *slotted, command string) error {
 	var panicked *PanicError
 	if !errors.As(err, &panicked) {
 		return err

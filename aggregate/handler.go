@@ -73,7 +73,7 @@ func (h *Handler[S]) Load(ctx context.Context, id string) (*S, uint64, error) {
 type loader[S any] struct {
 	ctx     context.Context
 	handler *Handler[S]
-	of      slotted
+	of      *slotted
 	state   S
 	version uint64
 }
@@ -103,7 +103,7 @@ func (l *loader[S]) run() error {
 // the next command and end after 200 ms without: a [testing/synctest] bubble has
 // to sleep so long before it ends.
 func (h *Handler[S]) Handle(ctx context.Context, id, command string, data []byte, opts ...Option) (Receipt, error) {
-	r := &request{one: [1]Command{{Type: command, Data: data}}}
+	r := &request[S]{one: [1]Command{{Type: command, Data: data}}}
 	r.commands = r.one[:]
 	return h.handle(ctx, id, r, opts)
 }
@@ -116,10 +116,10 @@ func (h *Handler[S]) HandleAll(ctx context.Context, id string, commands []Comman
 	if len(commands) == 0 {
 		return Receipt{}, &event.ArgumentError{Argument: "commands", Message: "there must be at least one"}
 	}
-	return h.handle(ctx, id, &request{commands: slices.Clone(commands)}, opts)
+	return h.handle(ctx, id, &request[S]{commands: slices.Clone(commands)}, opts)
 }
 
-func (h *Handler[S]) handle(ctx context.Context, id string, r *request, opts []Option) (Receipt, error) {
+func (h *Handler[S]) handle(ctx context.Context, id string, r *request[S], opts []Option) (Receipt, error) {
 	if err := h.accept(ctx, id, r, opts); err != nil {
 		return Receipt{}, err
 	}
@@ -128,7 +128,7 @@ func (h *Handler[S]) handle(ctx context.Context, id string, r *request, opts []O
 		return Receipt{}, err
 	}
 	defer h.slots.give(own)
-	r.slotted = own.slotted
+	r.slotted = &own.slotted
 	if receipt, found, err := h.repeated(ctx, r); found || err != nil {
 		return receipt, err
 	}
@@ -145,7 +145,7 @@ func (h *Handler[S]) handle(ctx context.Context, id string, r *request, opts []O
 }
 
 // accept checks what can be checked without the log.
-func (h *Handler[S]) accept(ctx context.Context, id string, r *request, opts []Option) error {
+func (h *Handler[S]) accept(ctx context.Context, id string, r *request[S], opts []Option) error {
 	r.cause(ctx)
 	for _, o := range opts {
 		o(&r.call)
@@ -166,10 +166,11 @@ func (h *Handler[S]) accept(ctx context.Context, id string, r *request, opts []O
 // without events is given only on states that were read for it. After a
 // conflict, too, states are read, and an expected version is compared with what
 // was found. When the log has become another one, everything is read once more.
-func (h *Handler[S]) settle(ctx context.Context, r *request) (Receipt, error) {
+func (h *Handler[S]) settle(ctx context.Context, r *request[S]) (Receipt, error) {
 	fresh, moved := false, false
-	for attempts := 1; ; {
-		a := &attempt[S]{ctx: ctx, handler: h, request: r, fresh: fresh}
+	a := &r.first
+	for attempts := 1; ; a = new(attempt[S]) {
+		a.ctx, a.handler, a.request, a.fresh = ctx, h, r, fresh
 		err := h.guard(ctx, a)
 		if wasAbandoned(err) {
 			return Receipt{}, err // and a is the decider's

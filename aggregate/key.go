@@ -19,7 +19,7 @@ const commandMetadata = "es.command"
 // fingerprint identifies a command: the first half of the sha-256 over type,
 // aggregate and bytes, in hexadecimal. Several commands are preceded by their
 // number, and each by the length of its bytes.
-func (r *request) fingerprint() string {
+func (r *request[S]) fingerprint() string {
 	hash := sha256.New()
 	if len(r.commands) != 1 {
 		fmt.Fprintf(hash, "%d\x00", len(r.commands))
@@ -42,9 +42,12 @@ func markCommand(p *event.Proposed, fingerprint string) {
 // must be asked before deciding: the state has moved on, and the command might
 // now be rejected. A log that can't tell leaves it to the append, which then
 // compares the decided events instead of the commands.
-func (h *Handler[S]) repeated(ctx context.Context, r *request) (Receipt, bool, error) {
+func (h *Handler[S]) repeated(ctx context.Context, r *request[S]) (Receipt, bool, error) {
+	if r.key == "" {
+		return Receipt{}, false, nil
+	}
 	keys, ok := h.log.(event.KeyReader)
-	if !ok || r.key == "" {
+	if !ok {
 		return Receipt{}, false, nil
 	}
 	first, found, err := keys.AppendByKey(ctx, r.key)

@@ -66,7 +66,7 @@ func (s *slots[S]) want(category, id string) (*slot[S], <-chan struct{}) {
 	own := s.of[id]
 	if own == nil {
 		stream := event.StreamName(category, id)
-		own = s.add(slotted{id: stream[len(category)+1:], stream: stream})
+		own = s.add(&slotted{id: stream[len(category)+1:], stream: stream})
 	}
 	own.wanted++
 	if own.wanted == 1 {
@@ -78,8 +78,8 @@ func (s *slots[S]) want(category, id string) (*slot[S], <-chan struct{}) {
 	return own, own.turn
 }
 
-func (s *slots[S]) add(of slotted) *slot[S] {
-	own := &slot[S]{slotted: of}
+func (s *slots[S]) add(of *slotted) *slot[S] {
+	own := &slot[S]{slotted: *of}
 	s.of[of.id] = own
 	return own
 }
@@ -130,7 +130,7 @@ func (s *slots[S]) get(id string) *folded[S] {
 // put keeps a state, which must not change any more, unless the cache has a
 // later one. What was used longest ago makes room; a state that is larger than
 // the whole cache is not kept.
-func (s *slots[S]) put(of slotted, state *folded[S], cost int) {
+func (s *slots[S]) put(of *slotted, state *folded[S], cost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.of[of.id]

@@ -11,7 +11,7 @@ import (
 // cached returns slots that keep the one of account 1.
 func cached() (*slots[int], *slot[int]) {
 	s := newSlots[int](1 << 10)
-	s.put(slotted{"1", "account-1"}, &folded[int]{}, 1)
+	s.put(&slotted{"1", "account-1"}, &folded[int]{}, 1)
 	return s, s.of["1"]
 }
 
