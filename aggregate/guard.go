@@ -54,13 +54,13 @@ func protect(t task) (err error) {
 
 // explain says where a decider panicked, and drops what the cache has of the
 // aggregate: the decider may have reached what it should not.
-func (h *Handler[S]) explain(err error, of *slotted, command string) error {
+func (h *Handler[S]) explain(err error, of *slot[S], command string) error {
 	var panicked *PanicError
 	if !errors.As(err, &panicked) {
 		return err
 	}
 	h.stats.panics.Add(1)
-	h.slots.remove(of.id)
+	h.slots.remove(of)
 	panicked.Stream, panicked.Command = of.stream, command
 	return err
 }

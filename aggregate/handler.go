@@ -62,7 +62,7 @@ func (h *Handler[S]) Load(ctx context.Context, id string) (*S, uint64, error) {
 	if id == "" {
 		return nil, 0, errNoID
 	}
-	l := &loader[S]{ctx: ctx, handler: h, of: h.named(id)}
+	l := &loader[S]{ctx: ctx, handler: h, of: h.slots.find(h.def.Category, id)}
 	if err := h.guard(ctx, l); err != nil {
 		return nil, 0, h.explain(err, l.of, "")
 	}
@@ -73,7 +73,7 @@ func (h *Handler[S]) Load(ctx context.Context, id string) (*S, uint64, error) {
 type loader[S any] struct {
 	ctx     context.Context
 	handler *Handler[S]
-	of      *slotted
+	of      *slot[S]
 	state   S
 	version uint64
 }
@@ -128,7 +128,7 @@ func (h *Handler[S]) handle(ctx context.Context, id string, r *request[S], opts 
 		return Receipt{}, err
 	}
 	defer h.slots.give(own)
-	r.slotted = &own.slotted
+	r.own = own
 	if receipt, found, err := h.repeated(ctx, r); found || err != nil {
 		return receipt, err
 	}
@@ -191,7 +191,7 @@ func (h *Handler[S]) settle(ctx context.Context, r *request[S]) (Receipt, error)
 			h.stats.conflicts.Add(1)
 		case a.unchecked && seeded != bugStaleCache: // decide again
 		case err != nil:
-			return Receipt{}, h.explain(err, r.slotted, r.commands[0].Type)
+			return Receipt{}, h.explain(err, r.own, r.commands[0].Type)
 		default:
 			return Receipt{Position: a.head, Version: a.own.base.version}, nil
 		}

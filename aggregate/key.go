@@ -28,7 +28,7 @@ func (r *request[S]) fingerprint() string {
 		if len(r.commands) != 1 {
 			fmt.Fprintf(hash, "%d\x00", len(c.Data))
 		}
-		fmt.Fprintf(hash, "%s\x00%s\x00", c.Type, r.id)
+		fmt.Fprintf(hash, "%s\x00%s\x00", c.Type, r.own.id)
 		hash.Write(c.Data)
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:16])
@@ -58,7 +58,7 @@ func (h *Handler[S]) repeated(ctx context.Context, r *request[S]) (Receipt, bool
 	if !found || err != nil {
 		return Receipt{}, false, err
 	}
-	receipt, by, err := h.receiptOf(ctx, r.stream, first)
+	receipt, by, err := h.receiptOf(ctx, r.own.stream, first)
 	if err == nil && by != r.fingerprint() {
 		err = &event.KeyReusedError{Key: r.key, Position: first.First}
 	}

@@ -26,9 +26,10 @@ type slots[S any] struct {
 }
 
 // slot is one aggregate's. It is in the map while it is wanted or has a state.
-// All but its names is guarded by slots.mu.
 type slot[S any] struct {
-	slotted
+	id, stream string
+
+	// The rest is guarded by slots.mu.
 	wanted int           // by how many: the one that has the turn, and those that wait
 	turn   chan struct{} // passes the turn on; nil until somebody had to wait
 
@@ -65,8 +66,8 @@ func (s *slots[S]) want(category, id string) (*slot[S], <-chan struct{}) {
 	defer s.mu.Unlock()
 	own := s.of[id]
 	if own == nil {
-		stream := event.StreamName(category, id)
-		own = s.add(&slotted{id: stream[len(category)+1:], stream: stream})
+		own = newSlot[S](category, id)
+		s.of[own.id] = own
 	}
 	own.wanted++
 	if own.wanted == 1 {
@@ -78,10 +79,9 @@ func (s *slots[S]) want(category, id string) (*slot[S], <-chan struct{}) {
 	return own, own.turn
 }
 
-func (s *slots[S]) add(of *slotted) *slot[S] {
-	own := &slot[S]{slotted: *of}
-	s.of[of.id] = own
-	return own
+func newSlot[S any](category, id string) *slot[S] {
+	stream := event.StreamName(category, id)
+	return &slot[S]{id: stream[len(category)+1:], stream: stream}
 }
 
 func (s *slots[S]) give(own *slot[S]) {
@@ -112,11 +112,31 @@ func (s *slots[S]) forget(own *slot[S]) {
 	}
 }
 
-// get returns the state that the cache has, nil if it has none.
-func (s *slots[S]) get(id string) *folded[S] {
+// find returns an aggregate's slot for somebody who does without its turn. It may
+// be in the map, or not any more: see current.
+func (s *slots[S]) find(category, id string) *slot[S] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.of[id]
+	if own := s.of[id]; own != nil {
+		return own
+	}
+	return newSlot[S](category, id)
+}
+
+// current returns what the map has for a slot's aggregate: the slot itself as long
+// as it is in use.
+func (s *slots[S]) current(own *slot[S]) *slot[S] {
+	if own.wanted > 0 || own.state != nil {
+		return own
+	}
+	return s.of[own.id]
+}
+
+// get returns the state that the cache has, nil if it has none.
+func (s *slots[S]) get(of *slot[S]) *folded[S] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.current(of)
 	if own == nil || own.state == nil {
 		s.misses++
 		return nil
@@ -130,12 +150,13 @@ func (s *slots[S]) get(id string) *folded[S] {
 // put keeps a state, which must not change any more, unless the cache has a
 // later one. What was used longest ago makes room; a state that is larger than
 // the whole cache is not kept.
-func (s *slots[S]) put(of *slotted, state *folded[S], cost int) {
+func (s *slots[S]) put(of *slot[S], state *folded[S], cost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.of[of.id]
+	own := s.current(of)
 	if own == nil {
-		own = s.add(of)
+		own = of
+		s.of[own.id] = own
 	}
 	if own.state != nil && own.state.version > state.version && own.state.store == state.store {
 		return
@@ -157,10 +178,10 @@ func (s *slots[S]) put(of *slotted, state *folded[S], cost int) {
 }
 
 // remove drops an aggregate's state from the cache.
-func (s *slots[S]) remove(id string) {
+func (s *slots[S]) remove(of *slot[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if own := s.of[id]; own != nil {
+	if own := s.current(of); own != nil {
 		s.evict(own)
 		s.forget(own)
 	}
