@@ -99,7 +99,7 @@ func (s *slots[S]) leave(own *slot[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own.wanted--
-	if own.wanted == 0 {
+	if own.wanted == 0 && seeded != bugTwoTurns {
 		<-own.turn // which nobody took
 	}
 	s.forget(own)
