@@ -44,7 +44,7 @@ func TestLoadAllocs(t *testing.T) {
 			t.Fatal(s, err)
 		}
 	})
-	if allocs > 12 {
+	if allocs > 6 {
 		t.Errorf("%v allocations for 1000 events", allocs)
 	}
 }

@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"unsafe"
 
@@ -38,7 +37,7 @@ func (h *Handler[S]) load(ctx context.Context, of *slot[S], fresh bool) (f *fold
 		return f, false, nil
 	}
 	f, err = h.catchUp(ctx, of, f)
-	if errors.As(err, new(*event.StoreChangedError)) {
+	if anotherStore(err) {
 		h.slots.clear()
 		f, err = h.catchUp(ctx, of, nil)
 	}
