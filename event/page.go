@@ -60,20 +60,18 @@ func (p Page) Events() iter.Seq2[Event, error] {
 				yield(Event{}, err)
 				return
 			}
-			e, err := p.decode(record)
+			var e Event
+			if p.Checked {
+				e = Trusted(record)
+			} else {
+				e, err = Decode(record)
+			}
 			if !yield(e, err) || err != nil {
 				return
 			}
 			rest = tail
 		}
 	}
-}
-
-func (p Page) decode(record []byte) (Event, error) {
-	if p.Checked {
-		return Trusted(record), nil
-	}
-	return Decode(record)
 }
 
 // CutRecord splits the first record off a page. It checks that the record's
