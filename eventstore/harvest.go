@@ -61,8 +61,10 @@ type chunkList struct {
 func (h *harvest) lists() (all [listKinds][]chunkList) {
 	for _, c := range h.chunks {
 		c.mu.RLock()
-		for l := range c.lists {
-			all[l.kind] = append(all[l.kind], chunkList{l.name, c})
+		for kind, lists := range c.lists {
+			for name := range lists {
+				all[kind] = append(all[kind], chunkList{name, c})
+			}
 		}
 		c.mu.RUnlock()
 	}

@@ -174,10 +174,12 @@ func (d *decider) match(p *Proposal, i int, c event.NoneMatch) uint64 {
 }
 
 func (d *decider) version(p *Proposal, stream string) uint64 {
-	if version, ok := d.versions[stream]; ok {
+	version, ok := d.versions[stream]
+	if ok {
 		return version
 	}
-	if version, ok := d.state.Version(stream, p.Facts.At); ok {
+	if version, ok = d.state.Version(stream, p.Facts.At); ok {
+		d.versions[stream] = version
 		return version
 	}
 	return p.factOf(stream)
