@@ -52,8 +52,8 @@ type chunk struct {
 
 	mu    sync.RWMutex
 	ids   []event.ID
-	lists map[list]members
-	ones  []uint32          // room for lists with one event, which most are
+	lists [listKinds]map[string]*members
+	ones  []lone            // room for lists, of which most have one event
 	types []string          // those there are
 	keys  map[string]uint32 // offset of the append's first event
 }
@@ -65,8 +65,18 @@ type members struct {
 	version uint64
 }
 
+// lone is a list with room for one event.
+type lone struct {
+	members
+	offset [1]uint32
+}
+
 func newChunk(base uint64) *chunk {
-	return &chunk{base: base, lists: make(map[list]members), keys: make(map[string]uint32)}
+	c := &chunk{base: base, keys: make(map[string]uint32)}
+	for kind := range c.lists {
+		c.lists[kind] = make(map[string]*members)
+	}
+	return c
 }
 
 func (c *chunk) len() int {
@@ -103,17 +113,16 @@ func (c *chunk) addOne(e event.Event) (bytes int64) {
 	c.ids = append(c.ids, e.ID())
 	bytes = queuedBytes
 	for l := range lists(e) {
-		on, ok := c.lists[l]
+		on := c.lists[l.kind][l.name]
 		switch {
-		case !ok:
-			l.name = strings.Clone(l.name)
-			if bytes += int64(len(l.name)) + listBytes; l.kind == byType {
-				c.types = append(c.types, l.name)
+		case on == nil:
+			name := strings.Clone(l.name)
+			if bytes += int64(len(name)) + listBytes; l.kind == byType {
+				c.types = append(c.types, name)
 			}
-			c.lists[l] = members{offsets: c.one(offset), version: e.Version()}
+			c.lists[l.kind][name] = c.one(offset, e.Version())
 		case on.offsets[len(on.offsets)-1] != offset: // else a tag given twice
 			on.offsets = append(on.offsets, offset)
-			c.lists[l] = on
 			bytes += postingBytes
 		}
 	}
@@ -125,29 +134,36 @@ func (c *chunk) addOne(e event.Event) (bytes int64) {
 }
 
 // one makes a list of one event.
-func (c *chunk) one(offset uint32) []uint32 {
-	n := len(c.ones)
-	if n == cap(c.ones) {
-		c.ones, n = make([]uint32, 0, slabEvents), 0
+func (c *chunk) one(offset uint32, version uint64) *members {
+	if len(c.ones) == 0 {
+		c.ones = make([]lone, slabEvents)
 	}
-	c.ones = append(c.ones, offset)
-	return c.ones[n : n+1 : n+1]
+	l := &c.ones[0]
+	c.ones = c.ones[1:]
+	l.offset[0], l.offsets, l.version = offset, l.offset[:], version
+	return &l.members
 }
 
 // on returns the offsets of a list, of which the caller must leave out those
 // beyond its head.
 func (c *chunk) on(l list) []uint32 {
+	return c.members(l).offsets
+}
+
+// members are those of a list as it is now.
+func (c *chunk) members(l list) members {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.lists[l].offsets
+	if on := c.lists[l.kind][l.name]; on != nil {
+		return *on
+	}
+	return members{}
 }
 
 // version returns that of a stream as of so many events of the chunk, false when
 // none of these is of the stream.
 func (c *chunk) version(stream string, visible int) (uint64, bool) {
-	c.mu.RLock()
-	on := c.lists[list{byStream, stream}]
-	c.mu.RUnlock()
+	on := c.members(list{byStream, stream})
 	n := len(on.offsets)
 	if n > 0 && int(on.offsets[n-1]) >= visible {
 		n = sort.Search(n, func(i int) bool { return int(on.offsets[i]) >= visible })
