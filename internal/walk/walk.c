@@ -62,9 +62,10 @@ static void enter(uintptr_t at, int backward) {
 }
 
 /*
- * Moves the cursor by first, and then by further, until there are max records
- * or they have max_bytes. MDB_NOTFOUND behind the first one only ends the
- * batch. backward is told by the operation.
+ * Moves the cursor by first, and then by further, until there are max records or
+ * they have max_bytes. Large ones have more: up to three are checked together.
+ * MDB_NOTFOUND behind the first one only ends the batch. backward is told by the
+ * operation.
  */
 static int gather(void *cursor, int first, int further, uint32_t max, uint64_t max_bytes, walk_batch *out) {
 	enum { mdb_prev = 12 };
@@ -74,7 +75,7 @@ static int gather(void *cursor, int first, int further, uint32_t max, uint64_t m
 	out->count = 0;
 	if (max > sizeof out->items / sizeof *out->items)
 		max = sizeof out->items / sizeof *out->items;
-	while (out->count < max && (out->count == 0 || bytes < max_bytes)) {
+	while (out->count < max && (out->count == 0 || bytes < (out->count < 3 ? 8 * max_bytes : max_bytes))) {
 		val key = {0, 0}, value = {0, 0};
 		uintptr_t in;
 		int rc = mdb_cursor_get(cursor, &key, &value, op);

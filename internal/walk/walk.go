@@ -37,7 +37,8 @@ import (
 const (
 	// Max is the largest number of records in a batch.
 	Max = 256
-	// maxBytes is where a batch ends: what is read and not wanted is little, and
+	// maxBytes is where a batch ends, unless it has less than three records, and
+	// eight times that where it does: what is read and not wanted is little, and
 	// what is wanted is still in the processor's cache.
 	maxBytes = 32 << 10
 )
