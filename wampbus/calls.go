@@ -14,10 +14,12 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 )
 
-// answer is what a procedure returns.
+// answer is what a procedure returns. spent, unless nil, may be called once what
+// args refer to is not needed any more.
 type answer struct {
 	args   wamp.List
 	kwargs wamp.Dict
+	spent  func()
 }
 
 // invocation is a call while it is being served.

@@ -101,7 +101,7 @@ func (s *session) call(m *wamp.Call) {
 	if !s.bus.mayCall(by.roles, procedure) {
 		denied := &wamp.Error{Type: wamp.CALL, Request: m.Request, Details: wamp.Dict{}, Error: wamp.ErrNotAuthorized}
 		s.who.explain(denied, procedure)
-		s.conclude(c, denied)
+		s.conclude(c, denied, nil)
 		return
 	}
 	if !s.who.anonymous {
@@ -109,7 +109,7 @@ func (s *session) call(m *wamp.Call) {
 		if by.principal == "" {
 			s.conclude(c, &wamp.Error{
 				Type: wamp.CALL, Request: m.Request, Details: wamp.Dict{}, Error: wamp.ErrAuthorizationFailed, Arguments: wamp.List{"the session has no authid"},
-			})
+			}, nil)
 			return
 		}
 	}
@@ -120,10 +120,10 @@ func (s *session) call(m *wamp.Call) {
 	c.cancel = cancel
 	if !s.bus.dispatcher.dispatch(ctx, by, procedure, m.Arguments, m.ArgumentsKw, func(result answer, err error) {
 		defer cancel()
-		s.conclude(c, outcome(m.Request, result, err))
+		s.conclude(c, outcome(m.Request, result, err), result.spent)
 	}) {
 		cancel()
-		s.conclude(c, refusal(wamp.CALL, m.Request, errShuttingDown))
+		s.conclude(c, refusal(wamp.CALL, m.Request, errShuttingDown), nil)
 	}
 }
 
@@ -151,14 +151,15 @@ func (s *session) cancelCall(m *wamp.Cancel) bool {
 		c.cancel()
 	}
 	if answer {
-		s.queueAnswer(c, &wamp.Error{Type: wamp.CALL, Request: m.Request, Details: wamp.Dict{}, Error: wamp.ErrCanceled})
+		s.queueAnswer(c, &wamp.Error{Type: wamp.CALL, Request: m.Request, Details: wamp.Dict{}, Error: wamp.ErrCanceled}, nil)
 	}
 	return here || c == nil
 }
 
 // conclude ends a call: nothing serves it any more, and m is its answer, unless
 // it has one. It counts no more before that is sent: its caller may call again.
-func (s *session) conclude(c *pendingCall, m wamp.Message) {
+// spent, unless nil, may be called once m is not needed any more.
+func (s *session) conclude(c *pendingCall, m wamp.Message, spent func()) {
 	s.mu.Lock()
 	answer := !c.answered
 	if answer {
@@ -169,7 +170,7 @@ func (s *session) conclude(c *pendingCall, m wamp.Message) {
 	s.mu.Unlock()
 	s.bus.calls.Add(-1)
 	if answer {
-		s.queueAnswer(c, m)
+		s.queueAnswer(c, m, spent)
 	}
 }
 
@@ -183,7 +184,7 @@ func (s *session) relay(m wamp.Message) {
 	if m, ok := m.(*wamp.Error); ok {
 		s.who.explain(m, c.procedure)
 	}
-	s.conclude(c, m)
+	s.conclude(c, m, nil)
 }
 
 // settleCall says that a call is being answered. The caller holds mu, and calls
@@ -197,10 +198,10 @@ func (s *session) settleCall(c *pendingCall) {
 // scratches is memory in which answers are encoded.
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
-func (s *session) queueAnswer(c *pendingCall, m wamp.Message) {
+func (s *session) queueAnswer(c *pendingCall, m wamp.Message, spent func()) {
 	defer s.guard()
 	scratch := scratches.Get().(*[]byte)
-	*scratch = s.putAnswer(c, m, *scratch)
+	*scratch = s.putAnswer(c, m, spent, *scratch)
 	scratches.Put(scratch)
 	s.box.release(c.reserved)
 	s.mu.Lock()
@@ -211,7 +212,7 @@ func (s *session) queueAnswer(c *pendingCall, m wamp.Message) {
 
 // putAnswer encodes the answer to a call into the outbox. It returns scratch for
 // reuse.
-func (s *session) putAnswer(c *pendingCall, m wamp.Message, scratch []byte) []byte {
+func (s *session) putAnswer(c *pendingCall, m wamp.Message, spent func(), scratch []byte) []byte {
 	parts, err := s.format.Parts(scratch[:0], m)
 	switch {
 	case err != nil: // a program's answer that no format can express
@@ -221,6 +222,9 @@ func (s *session) putAnswer(c *pendingCall, m wamp.Message, scratch []byte) []by
 	case parts.Len() > s.transport.most():
 		s.send(refusal(wamp.CALL, c.request, untold(c.procedure, tooLarge("client's message", s.transport.most(), parts.Len()))))
 		return scratch
+	}
+	if parts.Spent = spent; parts.Body == nil && spent != nil {
+		defer spent() // it is copied
 	}
 	s.put(frameMessage, parts, c.reserved)
 	return reusable(parts.Head)

@@ -36,10 +36,12 @@ type batch struct {
 	size int // of own and of what refs hold
 }
 
-// ref is bytes of others, which stand before own[at].
+// ref is bytes of others, which stand before own[at]. spent, unless nil, is called
+// when they were written; they may never be.
 type ref struct {
-	at   int
-	body []byte
+	at    int
+	body  []byte
+	spent func()
 }
 
 // segments appends the batch's bytes, in order.
@@ -91,7 +93,7 @@ func (o *outbox) put(kind frame, m codec.Parts, reserved int) (fits, crowded boo
 	before := len(p.own)
 	p.own = append(o.framer.appendHead(p.own, kind, n), m.Head...)
 	if len(m.Body) > 0 {
-		p.refs = append(p.refs, ref{len(p.own), m.Body})
+		p.refs = append(p.refs, ref{len(p.own), m.Body, m.Spent})
 	}
 	p.own = append(p.own, m.Tail...)
 	p.size += len(p.own) - before + len(m.Body)
@@ -146,10 +148,16 @@ func (o *outbox) take() (frames batch, last bool) {
 func (o *outbox) written(n int, frames batch) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.writing -= n
-	if o.writing == 0 && cap(frames.own) <= maxKept {
+	if o.writing -= n; o.writing == 0 {
+		for _, r := range frames.refs {
+			if r.spent != nil {
+				r.spent()
+			}
+		}
 		clear(frames.refs) // they may be others' large bodies
-		o.spare = batch{own: frames.own[:0], refs: frames.refs[:0]}
+		if cap(frames.own) <= maxKept {
+			o.spare = batch{own: frames.own[:0], refs: frames.refs[:0]}
+		}
 	}
 	o.roomChanged()
 }

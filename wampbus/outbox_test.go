@@ -55,6 +55,33 @@ func TestOutboxBound(t *testing.T) {
 	}
 }
 
+// What a frame refers to is given back when all of it was written, and never when
+// it was dropped.
+func TestOutboxGivesBack(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(1000, &webSocket{})
+	spent := 0
+	put := func() {
+		o.put(frameMessage, codec.Parts{Head: []byte("head"), Body: make([]byte, 100), Spent: func() { spent++ }}, 0)
+	}
+	put()
+	put()
+	frames, _ := o.take()
+	put()
+	if o.written(frames.size-1, frames); spent != 0 {
+		t.Errorf("%d were given back while one byte is to be written", spent)
+	}
+	if o.written(1, frames); spent != 2 {
+		t.Errorf("%d were given back, want the two that were written", spent)
+	}
+	if o.seal(true, nil); spent != 2 {
+		t.Error("what was dropped is given back")
+	}
+	if put(); spent != 2 {
+		t.Error("what comes too late is given back")
+	}
+}
+
 // Reservations wait for room and for each other, and end with their context.
 func TestOutboxReserve(t *testing.T) {
 	t.Parallel()

@@ -3,6 +3,7 @@ package wampbus
 import (
 	"context"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/gammazero/nexus/v3/wamp"
@@ -77,12 +78,26 @@ func (b *Bus) read(ctx context.Context, in *invocation) (answer, error) {
 	if err := in.party.reserve(ctx, in.call, page.MaxBytes); err != nil {
 		return answer{}, in.orShutdown(err)
 	}
+	buffer := pages.Get().(*[]byte)
+	page.Buffer = *buffer
 	p, err := b.options.Log.ReadPage(ctx, selection, page)
 	if err != nil {
+		pages.Put(buffer)
 		return answer{}, in.orShutdown(err)
 	}
-	return pageAnswer(p), nil
+	a := pageAnswer(p)
+	if n := cap(p.Records); n > 0 && n <= maxPooled {
+		*buffer = p.Records[:0]
+		a.spent = func() { pages.Put(buffer) }
+	}
+	return a, nil
 }
+
+// pages are memory for pages that clients have got. A remote log does not use it.
+var pages = sync.Pool{New: func() any { return new(make([]byte, 0, event.DefaultPageBytes)) }}
+
+// maxPooled keeps one huge page from holding its memory.
+const maxPooled = 2 << 20
 
 func pageAnswer(p event.Page) answer {
 	return answer{

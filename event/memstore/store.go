@@ -142,7 +142,7 @@ func (s *Store) ReadPage(ctx context.Context, sel event.Selection, o event.PageO
 	}
 	expired := time.After(o.Wait)
 	for wait := o.Wait > 0; ; {
-		page, grown, err := s.page(&sel, o.MaxBytes)
+		page, grown, err := s.page(&sel, o.MaxBytes, o.Buffer)
 		if err != nil || page.Count > 0 || page.More || !wait {
 			return page, err
 		}
@@ -158,7 +158,7 @@ func (s *Store) ReadPage(ctx context.Context, sel event.Selection, o event.PageO
 
 // page reads a page of the events there are, and returns what is closed when
 // there are more.
-func (s *Store) page(sel *event.Selection, maxBytes int) (event.Page, <-chan struct{}, error) {
+func (s *Store) page(sel *event.Selection, maxBytes int, buffer []byte) (event.Page, <-chan struct{}, error) {
 	s.mu.Lock()
 	events, grown := s.events, s.grown
 	s.mu.Unlock()
@@ -166,7 +166,7 @@ func (s *Store) page(sel *event.Selection, maxBytes int) (event.Page, <-chan str
 		maxBytes = event.DefaultPageBytes
 	}
 	head := uint64(len(events))
-	page := event.Page{Head: head, Store: s.id, Checked: true}
+	page := event.Page{Records: buffer[:0], Head: head, Store: s.id, Checked: true}
 	if sel.After > head && !sel.Backward {
 		return page, nil, &event.ArgumentError{Argument: "after", Message: fmt.Sprintf("position %d is beyond the head, which is %d: it is not from this store", sel.After, head)}
 	}

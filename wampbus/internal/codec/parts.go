@@ -12,8 +12,12 @@ const Refer = 16 << 10
 
 // Parts is an encoded message in the order of its bytes. Body is empty, or a
 // large binary: the one that was given to the encoder, which must not change as
-// long as the parts are used, or one that may be shared likewise.
-type Parts struct{ Head, Body, Tail []byte }
+// long as the parts are used, or one that may be shared likewise. Spent, unless
+// nil, may be called once nobody needs the body any more.
+type Parts struct {
+	Head, Body, Tail []byte
+	Spent            func()
+}
 
 // Len is the length of the message in bytes.
 func (p Parts) Len() int { return len(p.Head) + len(p.Body) + len(p.Tail) }
