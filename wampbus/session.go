@@ -17,6 +17,7 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+	"github.com/verbatim-es/verbatim/wampbus/internal/keepalive"
 )
 
 // routerQueue is the capacity of the channel through which the router hands a
@@ -130,6 +131,9 @@ func (s *session) loopback() bool { return isLoopback(s.conn.RemoteAddr()) }
 
 // run serves the session until it is over, with all its goroutines.
 func (s *session) run(details wamp.Dict) {
+	if err := keepalive.Watch(s.conn, max(s.bus.limits.KeepAlive, s.bus.limits.Write)); err != nil {
+		s.bus.log.Warn("the kernel does not watch a connection", "remote", s.conn.RemoteAddr().String(), "error", err)
+	}
 	part := s.bus.keeper.add(s)
 	defer s.bus.keeper.remove(s, part)
 	var parts sync.WaitGroup
