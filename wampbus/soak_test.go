@@ -93,6 +93,7 @@ const (
 	// leastEnds is how often something is ended at random in ten minutes, at least.
 	leastEnds = 1000
 	cutEvery  = 150 * time.Millisecond
+	shortStay = 200 * time.Millisecond // how long those stay at least who come and go
 	killEvery = 2 * time.Second
 )
 
@@ -423,7 +424,7 @@ func (f *soakFollower) follow(ctx context.Context, c *client.Client) error {
 	if f.kind%3 == 1 {
 		events = event.Subscribe(ctx, c, event.Selection{After: f.last}, event.SubscribeOptions{})
 	}
-	leaves := f.kind%3 == 2
+	leaves, came, arrived := f.kind%3 == 2, f.last, time.Now()
 	for e, err := range events {
 		if err != nil {
 			return err
@@ -437,7 +438,7 @@ func (f *soakFollower) follow(ctx context.Context, c *client.Client) error {
 		}
 		f.at.Store(f.last)
 		f.soak.followed.Add(1)
-		if leaves && f.last%500 == 0 {
+		if leaves && f.last-came >= 500 && time.Since(arrived) > shortStay {
 			return nil
 		}
 		if f.kind%5 == 2 {
