@@ -132,7 +132,7 @@ func (s *session) loopback() bool { return isLoopback(s.conn.RemoteAddr()) }
 // run serves the session until it is over, with all its goroutines.
 func (s *session) run(details wamp.Dict) {
 	if err := keepalive.Watch(s.conn, max(s.bus.limits.KeepAlive, s.bus.limits.Write)); err != nil {
-		s.bus.log.Warn("the kernel does not watch a connection", "remote", s.conn.RemoteAddr().String(), "error", err)
+		s.bus.log.Debug("the kernel does not watch a connection", "remote", s.conn.RemoteAddr().String(), "error", err)
 	}
 	part := s.bus.keeper.add(s)
 	defer s.bus.keeper.remove(s, part)
