@@ -3,6 +3,7 @@ package wampbus_test
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/gammazero/nexus/v3/wamp"
 	"github.com/gorilla/websocket"
 
+	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/examples/bank/account"
 	"github.com/verbatim-es/verbatim/wampbus"
 	"github.com/verbatim-es/verbatim/wampbus/client"
@@ -92,8 +94,8 @@ func TestHostileMessages(t *testing.T) {
 // who is in already is not held up.
 func TestViolatorsComeBack(t *testing.T) {
 	t.Parallel()
-	const penalty = 150 * time.Millisecond
-	h := open(t, func(o *wampbus.Options) { o.Limits.Penalty = penalty })
+	const penalty = 600 * time.Millisecond // not to be taken from the time for the handshake
+	h := open(t, func(o *wampbus.Options) { o.Limits.Penalty, o.Limits.Handshake = penalty, penalty-100*time.Millisecond })
 	raw := h.raw(t, "tcp")
 	bystander := h.join(t, codec.MessagePack)
 	offend := func() time.Duration {
@@ -111,7 +113,9 @@ func TestViolatorsComeBack(t *testing.T) {
 			t.Fatal("none was let in later")
 		}
 	}
-	offend()
+	for range 4 { // each doubles it
+		offend()
+	}
 	if took := offend(); took < penalty {
 		t.Errorf("a session joined after %v", took)
 	}
@@ -127,6 +131,21 @@ func TestViolatorsComeBack(t *testing.T) {
 		t.Error(err)
 	}
 	waiting.ended()
+}
+
+// That a handshake took too long may be the bus's doing, when it is slow: it must
+// not make those who come back wait longer.
+func TestSlowHandshakesAreNoOffence(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(o *wampbus.Options) { o.Limits.Handshake = 50 * time.Millisecond })
+	for range 30 {
+		h.connect(t, codec.JSON)
+	}
+	eventually(t, "they are ended", func() bool { return h.bus.Stats().Ended == 30 })
+	h.connect(t, codec.JSON).ended()
+	if n := h.bus.Stats().Delayed; n != 0 {
+		t.Errorf("%d sessions had to wait", n)
+	}
 }
 
 // A request id that is in use would make the router take one call for another.
@@ -481,16 +500,86 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
-// A compressed frame is one that was not agreed upon.
+// Compression is not agreed to, whoever offers it, and a compressed frame is one
+// that was not agreed upon: there is nothing to inflate.
 func TestCompressedFrame(t *testing.T) {
 	t.Parallel()
 	h := open(t, nil)
+	dialer := websocket.Dialer{Subprotocols: []string{"wamp.2.json"}, EnableCompression: true}
+	conn, response, err := dialer.DialContext(deadline(t), h.url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if agreed := response.Header.Get("Sec-WebSocket-Extensions"); agreed != "" {
+		t.Errorf("agreed to %q", agreed)
+	}
 	w := h.join(t, codec.MessagePack)
 	if _, err := w.conn.NetConn().Write([]byte{0xc2, 0x80, 0, 0, 0, 0}); err != nil {
 		t.Fatal(err)
 	}
 	w.ended()
 	h.alive(t)
+}
+
+// A message is bounded whole, in however many frames it comes.
+func TestEndlessMessage(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(o *wampbus.Options) { o.Limits.Message = 64 << 10 })
+	w := h.join(t, codec.MessagePack)
+	frame := append([]byte{0x02, 0xfe, 0x04, 0x00, 0, 0, 0, 0}, make([]byte, 1<<10)...) // the first of several
+	for range 65 {
+		if _, err := w.conn.NetConn().Write(frame); err != nil {
+			break // it is over
+		}
+		frame[0] = 0x00 // to be continued
+	}
+	w.ended()
+	eventually(t, "it counts as ended by the bus", func() bool { return h.bus.Stats().Ended == 1 })
+	h.alive(t)
+}
+
+// Clients that vanish while they are being written to leave nothing: not their
+// calls, not what waited for them, and others are served meanwhile.
+func TestVanishMidWrite(t *testing.T) {
+	t.Parallel()
+	h := open(t, nil)
+	bystander := h.join(t, codec.MessagePack)
+	memo := strings.Repeat("m", 100<<10)
+	for range 10 {
+		h.append(t, event.Append{Stream: "account-1", Events: []event.Proposed{account.NewCredited(account.CreditedFields{Amount: 1, Memo: memo})}})
+	}
+	raw := h.raw(t, "tcp")
+	page := func(id wamp.ID) *wamp.Call {
+		return &wamp.Call{Request: id, Options: wamp.Dict{}, Procedure: "es.read", ArgumentsKw: wamp.Dict{"max_bytes": 1 << 20}}
+	}
+	for n := range 10 {
+		var conn net.Conn
+		if n%2 == 0 {
+			w := h.join(t, codec.CBOR)
+			for id := range wamp.ID(30) {
+				w.send(page(id + 1))
+			}
+			conn = w.conn.NetConn()
+		} else {
+			w := rawJoin(t, raw, codec.CBOR, 15)
+			for id := range wamp.ID(30) {
+				w.send(page(id + 1))
+			}
+			conn = w.conn
+		}
+		if _, err := io.ReadFull(conn, make([]byte, 1+n*50<<10)); err != nil { // some of a page
+			t.Fatal(err)
+		}
+		eventually(t, "the rest waits", func() bool { return h.bus.Stats().QueueBytes > 0 })
+		_ = conn.(*net.TCPConn).SetLinger(0) // a reset
+		_ = conn.Close()
+		bystander.result("es.head", nil, nil)
+	}
+	eventually(t, "they are gone", func() bool {
+		s := h.bus.Stats()
+		return s.Sessions == 1 && s.CallsInFlight == 0 && s.QueueBytes == 0
+	})
 }
 
 // Bytes of commands never reach a handler unverified.

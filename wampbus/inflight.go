@@ -87,6 +87,11 @@ func (s *session) awaitWelcome() bool {
 	select {
 	case <-s.welcomed:
 		return true
+	default:
+	}
+	select {
+	case <-s.welcomed:
+		return true
 	case <-s.challenged:
 		return false
 	case <-s.ctx.Done():

@@ -2,6 +2,8 @@ package wampbus_test
 
 import (
 	"context"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -91,55 +93,72 @@ func TestCallsOfEndedSessions(t *testing.T) {
 	eventually(t, "its calls are over", func() bool { return h.bus.Stats().CallsInFlight == 0 })
 }
 
-// Sessions that flood the bus with calls, leave, and come again hurt nobody else:
-// what they leave behind is bounded, and others' calls are neither refused nor
-// held up. It runs alone: others have limits of time.
-func TestFloodOfCalls(t *testing.T) {
-	const total = 4096
-	h := open(t, func(o *wampbus.Options) { o.Limits.TotalCalls = total })
-	stop := make(chan struct{})
-	floods := make(chan struct{})
-	const crowd = 8
-	for range crowd {
-		go func() {
-			defer func() { floods <- struct{}{} }()
-			for {
-				w := h.connect(t, codec.MessagePack)
-				w.send(&wamp.Hello{Realm: "verbatim", Details: everyRole})
-				go func() { // reads, so that it is no slow client
-					for {
-						if _, err := w.next(); err != nil {
-							return
+// Sessions that flood the bus with requests, leave, and come again hurt nobody
+// else: what they leave behind is bounded, and others join, subscribe and call as
+// if they were not there. It runs alone: others have limits of time.
+func TestFloodsOfSessions(t *testing.T) {
+	const total, crowd = 4096, 8
+	for name, request := range map[string]func(id wamp.ID) wamp.Message{
+		"calls": func(id wamp.ID) wamp.Message {
+			return &wamp.Call{Request: id, Options: wamp.Dict{}, Procedure: "es.head"}
+		},
+		"router's": func(id wamp.ID) wamp.Message {
+			return &wamp.Call{Request: id, Options: wamp.Dict{}, Procedure: "wamp.session.count"}
+		},
+		"subscriptions": func(id wamp.ID) wamp.Message {
+			return &wamp.Subscribe{Request: id, Options: wamp.Dict{}, Topic: wamp.URI("es.event.x" + strconv.Itoa(int(id)%100))}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, func(o *wampbus.Options) { o.Limits.TotalCalls = total })
+			stop := make(chan struct{})
+			var floods sync.WaitGroup
+			for range crowd {
+				floods.Go(func() {
+					for !closed(stop) {
+						w := h.connect(t, codec.MessagePack)
+						w.send(&wamp.Hello{Realm: "verbatim", Details: everyRole})
+						floods.Go(func() { // it is no slow client
+							for err := error(nil); err == nil; {
+								_, err = w.next()
+							}
+						})
+						for id := range wamp.ID(500) {
+							w.send(request(id + 1))
 						}
+						_ = w.conn.Close()
 					}
-				}()
-				for id := range wamp.ID(500) {
-					w.send(&wamp.Call{Request: id + 1, Options: wamp.Dict{}, Procedure: "es.head"})
-				}
-				_ = w.conn.Close()
-				select {
-				case <-stop:
-					return
-				default:
-				}
+				})
 			}
-		}()
+			most := 0
+			for end := time.Now().Add(time.Second); time.Now().Before(end); {
+				w := h.join(t, codec.MessagePack)
+				w.send(&wamp.Subscribe{Request: 1, Options: wamp.Dict{}, Topic: "es.head"})
+				if m, ok := w.receive().(*wamp.Subscribed); !ok {
+					t.Fatalf("a subscription: %#v", m)
+				}
+				w.result("es.head", nil, nil)
+				most = max(most, h.bus.Stats().CallsInFlight)
+				_ = w.conn.Close()
+			}
+			close(stop)
+			floods.Wait()
+			if most > total {
+				t.Errorf("%d calls were in flight, the limit is %d", most, total)
+			}
+			eventually(t, "nothing is left of the flood", func() bool {
+				s := h.bus.Stats()
+				return s.CallsInFlight == 0 && s.Sessions == 0
+			})
+		})
 	}
-	w := h.join(t, codec.MessagePack)
-	most := 0
-	for end := time.Now().Add(time.Second); time.Now().Before(end); {
-		w.result("es.head", nil, nil)
-		most = max(most, h.bus.Stats().CallsInFlight)
-	}
-	close(stop)
-	for range crowd {
-		<-floods
-	}
-	eventually(t, "nothing is left of the flood", func() bool {
-		s := h.bus.Stats()
-		return s.CallsInFlight == 0 && s.Sessions == 1
-	})
-	if most > total {
-		t.Errorf("%d calls were in flight, the limit is %d", most, total)
+}
+
+func closed(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }

@@ -48,15 +48,17 @@ func (r *Remote) format() codec.Format {
 	return codec.MessagePack
 }
 
-// The largest messages on a link, and its interval of pings.
+// The largest messages on a link, its interval of pings, and how long a router
+// may send nothing.
 const (
 	linkMessage   = 16 << 20
 	linkKeepAlive = 20 * time.Second
+	linkPatience  = 3 * linkKeepAlive
 )
 
 func (r *Remote) dialer() (dial.Dialer, error) {
 	return dial.For(r.URL, dial.Options{
-		Format: r.format(), TLS: r.TLS, KeepAlive: linkKeepAlive, MaxIn: linkMessage, MaxOut: linkMessage,
+		Format: r.format(), TLS: r.TLS, Watch: linkPatience, Patience: linkPatience, MaxIn: linkMessage, MaxOut: linkMessage,
 	})
 }
 

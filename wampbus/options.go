@@ -109,8 +109,11 @@ type Limits struct {
 	// joined the realm: 5 s, and no more than that for its HELLO. With
 	// [Bus.Handler], it counts from the upgrade.
 	Handshake time.Duration
-	// KeepAlive is the interval of pings: 20 s. A client that sends nothing, not
-	// even pongs, and takes nothing that waits for it, for two intervals is gone.
+	// KeepAlive is how long a client may be silent before it is pinged: 50 s,
+	// which is less than the minute after which many proxies drop a connection.
+	// One that sends nothing, not even pongs, and takes nothing that waits for
+	// it, for two such times is gone; over TCP, one whose machine or network is
+	// gone is noticed by the kernel after one, or Write when that is longer.
 	KeepAlive time.Duration
 	// Write is how long the client may take no byte of what is to be sent: 20 s.
 	// With TLS it is how long it may take for 16 KiB, at most.
@@ -175,7 +178,7 @@ func (l *Limits) setDefaults() error {
 		value    *time.Duration
 		standard time.Duration
 	}{
-		{"Handshake", &l.Handshake, 5 * time.Second}, {"KeepAlive", &l.KeepAlive, 20 * time.Second},
+		{"Handshake", &l.Handshake, 5 * time.Second}, {"KeepAlive", &l.KeepAlive, 50 * time.Second},
 		{"Write", &l.Write, 20 * time.Second}, {"Penalty", &l.Penalty, 2 * time.Second}, {"Shutdown", &l.Shutdown, 5 * time.Second},
 	} {
 		if *d.value < 0 {

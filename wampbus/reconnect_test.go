@@ -35,6 +35,9 @@ type cable struct {
 	to    string
 	conns map[net.Conn]struct{}
 	held  chan struct{} // closed when bytes may pass
+
+	pause time.Duration // between pieces of what the bus sends, of that size; 0 for none
+	piece int
 }
 
 func lay(t testing.TB, h *house) *cable {
@@ -100,6 +103,10 @@ func (c *cable) cutOne() bool {
 	return false
 }
 
+// slow has what the bus sends come in pieces. It is set before there are
+// connections.
+func (c *cable) slow(pause time.Duration, piece int) { c.pause, c.piece = pause, piece }
+
 // hold keeps back what the bus sends, until release.
 func (c *cable) hold() {
 	c.mu.Lock()
@@ -158,7 +165,18 @@ func (h holding) Write(b []byte) (int, error) {
 	held := h.cable.held
 	h.cable.mu.Unlock()
 	<-held
-	return h.to.Write(b)
+	if h.cable.pause == 0 {
+		return h.to.Write(b)
+	}
+	written := 0
+	for piece := range slices.Chunk(b, h.cable.piece) {
+		<-time.After(h.cable.pause)
+		n, err := h.to.Write(piece)
+		if written += n; err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
 func (c *cable) dial(t *testing.T, o client.Options) *client.Client {
@@ -772,5 +790,77 @@ func TestLargestMessage(t *testing.T) {
 	}
 	if s := c.Status(); s.Sessions != 1 {
 		t.Errorf("%d sessions, want 1", s.Sessions)
+	}
+}
+
+// A server that says nothing to a ping is left for another connection; one that
+// only has nothing to say is not.
+func TestServerGoesSilent(t *testing.T) {
+	t.Parallel()
+	const silence = 200 * time.Millisecond
+	h := open(t, nil)
+	raw := h.raw(t, "tcp")
+	for _, transport := range []string{"ws", "rs"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			line := lay(t, h)
+			url := line.url()
+			if transport == "rs" {
+				line = layTo(t, raw.Addr().String())
+				url = "rs://" + line.listener.Addr().String()
+			}
+			c, err := client.Dial(deadline(t), url, client.Options{Unverified: true, KeepAlive: silence, ReconnectMin: time.Millisecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			<-time.After(5 * silence)
+			if s := c.Status(); s.Sessions != 1 || s.State != client.Connected {
+				t.Errorf("a server with nothing to say: %+v", s)
+			}
+			began := time.Now()
+			line.hold()
+			eventually(t, "it is noticed", func() bool { return c.Status().State == client.Reconnecting })
+			if took := time.Since(began); took < silence/2 {
+				t.Errorf("given up after %v", took)
+			}
+			line.release()
+			eventually(t, "there is another session", func() bool { return c.Status().State == client.Connected && c.Status().Sessions > 1 })
+			if _, err := c.Head(deadline(t)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A page that comes slowly is heard, whatever the transport, as long as some of
+// it comes.
+func TestSlowPage(t *testing.T) {
+	t.Parallel()
+	const silence = 400 * time.Millisecond
+	h := open(t, nil)
+	h.append(t, event.Append{Stream: "account-1", Events: []event.Proposed{account.NewCredited(account.CreditedFields{Amount: 1, Memo: strings.Repeat("m", 300<<10)})}})
+	raw := h.raw(t, "tcp")
+	for transport, to := range map[string]string{"ws": h.address(), "rs": raw.Addr().String()} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			line := layTo(t, to)
+			line.slow(10*time.Millisecond, 3<<10)
+			c, err := client.Dial(deadline(t), transport+"://"+line.listener.Addr().String(), client.Options{Unverified: true, KeepAlive: silence})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			began := time.Now()
+			if page, err := c.ReadPage(deadline(t), event.Selection{}, event.PageOptions{}); err != nil || page.Count != 1 {
+				t.Errorf("%d events, %v", page.Count, err)
+			}
+			if took := time.Since(began); took < 2*silence {
+				t.Errorf("it took only %v", took)
+			}
+			if s := c.Status(); s.Sessions != 1 {
+				t.Errorf("%d sessions, want 1", s.Sessions)
+			}
+		})
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
+	"github.com/verbatim-es/verbatim/wampbus/internal/keepalive"
 )
 
 // routerQueue is the capacity of the channel through which the router hands a
@@ -130,13 +131,18 @@ func (s *session) loopback() bool { return isLoopback(s.conn.RemoteAddr()) }
 
 // run serves the session until it is over, with all its goroutines.
 func (s *session) run(details wamp.Dict) {
+	if err := keepalive.Watch(s.conn, max(s.bus.limits.KeepAlive, s.bus.limits.Write)); err != nil {
+		s.bus.log.Debug("the kernel does not watch a connection", "remote", s.conn.RemoteAddr().String(), "error", err)
+	}
 	part := s.bus.keeper.add(s)
 	defer s.bus.keeper.remove(s, part)
+	penalty := s.bus.offences.delay(time.Now(), origin(s.conn.RemoteAddr()), s.bus.limits.Penalty)
+	s.handshakeEnd = s.handshakeEnd.Add(penalty)
 	var parts sync.WaitGroup
 	parts.Go(s.read)
 	parts.Go(s.pump)
 	parts.Go(s.write)
-	s.atone()
+	s.atone(penalty)
 	if err := s.bus.router.AttachClient(s, details); err != nil {
 		s.bus.log.Debug("client did not join", "remote", s.conn.RemoteAddr().String(), "error", err)
 	}
@@ -154,10 +160,8 @@ func (s *session) run(details wamp.Dict) {
 	s.bus.stats.sessionEnded(s)
 }
 
-// atone waits, before the session joins, for as long as others from its address
-// have earned by what they did.
-func (s *session) atone() {
-	delay := s.bus.offences.delay(time.Now(), origin(s.conn.RemoteAddr()), s.bus.limits.Penalty)
+// atone waits, before the session joins. Its handshake may take longer by that.
+func (s *session) atone(delay time.Duration) {
 	if delay == 0 {
 		return
 	}
@@ -188,7 +192,7 @@ func (s *session) Close() {
 // end ends the session and tells its client why. What waits to be sent is
 // dropped. The first reason counts.
 func (s *session) end(reason wamp.URI, code uint16, message string) {
-	s.finish(true, reason, code, message)
+	s.finish(true, reason != wamp.ErrNetworkFailure && reason != reasonInternal, reason, code, message)
 }
 
 // farewell is the last message of a session. That of one which is ended in good
@@ -243,10 +247,12 @@ func (s *session) checkQuiet() {
 
 // leave ends the session after what waits to be sent.
 func (s *session) leave(reason wamp.URI, code uint16, message string) {
-	s.finish(false, reason, code, message)
+	s.finish(false, false, reason, code, message)
 }
 
-func (s *session) finish(drop bool, reason wamp.URI, code uint16, message string) {
+// finish ends the session once. What waits to be sent is dropped when drop is
+// set; when it is blamed on the client, it counts against its address.
+func (s *session) finish(drop, blamed bool, reason wamp.URI, code uint16, message string) {
 	message = shortened(message, maxMessage) // it may quote the client
 	s.endOnce.Do(func() {
 		patience := s.bus.limits.Shutdown
@@ -254,9 +260,9 @@ func (s *session) finish(drop bool, reason wamp.URI, code uint16, message string
 			patience = min(patience, lingerTime)
 			s.bus.stats.ended.Add(1)
 			s.why.Store(&farewell{reason, code, message})
-			if reason != wamp.ErrNetworkFailure && reason != reasonInternal {
-				s.bus.offences.add(time.Now(), origin(s.conn.RemoteAddr()))
-			}
+		}
+		if blamed {
+			s.bus.offences.add(time.Now(), origin(s.conn.RemoteAddr()))
 		}
 		s.box.seal(drop, func(dst []byte) []byte {
 			return s.transport.appendClose(s.appendFarewell(dst, reason, message), code, message)
@@ -388,8 +394,8 @@ func (s *session) lost(err error) {
 		s.end(wamp.ErrProtocolViolation, wrong.code, wrong.message)
 	case errors.Is(err, errLeft):
 		s.leave(wamp.CloseRealm, closeNormal, "")
-	case errors.As(err, &timeout) && timeout.Timeout():
-		s.end(wamp.ErrProtocolViolation, closePolicy, "the handshake took too long")
+	case errors.As(err, &timeout) && timeout.Timeout(): // nobody's fault for sure: the bus may be slow
+		s.finish(true, false, wamp.ErrProtocolViolation, closePolicy, "the handshake took too long")
 	default:
 		s.leave(wamp.ErrNetworkFailure, closeProtocol, "")
 	}

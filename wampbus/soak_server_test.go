@@ -27,6 +27,14 @@ import (
 // clients'.
 const soakVariable = "WAMPBUS_TEST_SERVE"
 
+// soakShutdown is the server's Limits.Shutdown, and soakClose how long it may take
+// to close: sessions that do not read have that time, and a second for theirs to
+// be read.
+const (
+	soakShutdown = 5 * time.Second
+	soakClose    = soakShutdown + time.Second
+)
+
 // vitals are what a server says of itself, after a collection of garbage.
 type vitals struct {
 	Heap       uint64
@@ -46,7 +54,7 @@ func serveSoak(place string) error {
 	}
 	bus, err := wampbus.New(wampbus.Options{
 		Log: store, Schemas: store.Schemas(), Anonymous: wampbus.Writer, Logger: quiet,
-		Limits: wampbus.Limits{Queue: 4 << 20, Message: 1 << 20, KeepAlive: 2 * time.Second, Handshake: 2 * time.Second, Write: 2 * time.Second},
+		Limits: wampbus.Limits{Queue: 4 << 20, Message: 1 << 20, KeepAlive: 2 * time.Second, Handshake: 2 * time.Second, Write: 2 * time.Second, Shutdown: soakShutdown},
 	})
 	if err != nil {
 		return err
@@ -66,8 +74,12 @@ func serveSoak(place string) error {
 			return err
 		}
 	}
+	began := time.Now()
 	if err := bus.Close(); err != nil {
 		return err
+	}
+	if took := time.Since(began); took > soakClose {
+		return fmt.Errorf("closing took %v, and may take %v", took, soakClose)
 	}
 	return errors.Join(<-over, <-over, store.Close())
 }
@@ -97,6 +109,7 @@ type soaked struct {
 	address string // of WebSocket
 	raw     string // of RawSocket
 	kills   int
+	slowest time.Duration // of the orderly ends among them
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -180,9 +193,11 @@ func (s *soaked) stop() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	began := time.Now()
 	_ = s.in.Close()
 	if err := s.cmd.Wait(); err != nil {
 		s.t.Errorf("the server ended with %v", err)
 	}
+	s.slowest = max(s.slowest, time.Since(began))
 	s.cmd = nil
 }

@@ -50,7 +50,7 @@ func runIdle(args []string) error {
 		return err
 	}
 	heapWith, stackWith, goroutinesWith := memory()
-	const pause = 30 * time.Second
+	const pause = 2 * time.Minute // two pings each, and some
 	busy := cpu()
 	time.Sleep(pause)
 	busy = cpu() - busy

@@ -53,8 +53,9 @@ type Options struct {
 	// after the other. Nothing is reconnected while it runs.
 	OnStatus func(Status)
 
-	// KeepAlive is the interval of pings; 0 means 20 s. A server that sends
-	// nothing for three intervals is gone.
+	// KeepAlive is how long the server may be silent before it is pinged; 0 means
+	// 50 s. One that is silent for half as long again is gone; over TCP, one whose
+	// machine or network is gone is noticed by the kernel after KeepAlive.
 	KeepAlive time.Duration
 	// MaxMessage is the largest message in either direction, in bytes; 0 means
 	// 32 MiB for those that come, and 16 MiB, which is what a server takes by
@@ -77,7 +78,7 @@ func (o Options) withDefaults() (Options, codec.Format, error) {
 		o.Serialization = codec.MessagePack.String()
 	}
 	if o.KeepAlive == 0 {
-		o.KeepAlive = 20 * time.Second
+		o.KeepAlive = 50 * time.Second
 	}
 	if o.EventQueue == 0 {
 		o.EventQueue = 16 << 20
@@ -113,7 +114,7 @@ const (
 
 func (o *Options) dialer(url string, format codec.Format) (dial.Dialer, error) {
 	return dial.For(url, dial.Options{
-		Format: format, TLS: o.TLS, KeepAlive: o.KeepAlive,
+		Format: format, TLS: o.TLS, Watch: o.KeepAlive, Patience: o.KeepAlive + o.KeepAlive/2,
 		MaxIn: cmp.Or(o.MaxMessage, maxIn), MaxOut: cmp.Or(o.MaxMessage, maxOut),
 	})
 }

@@ -131,16 +131,23 @@ func (s *session) usable() bool {
 	return s.err == nil && !s.leaving
 }
 
-func (s *session) keepAlive(every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
+// keepAlive pings a server that has been silent for a time, until the session is
+// over. That it stays silent is the link's to notice.
+func (s *session) keepAlive(after time.Duration) {
+	timer := time.NewTimer(after)
+	defer timer.Stop()
 	for {
 		select {
-		case <-ticker.C:
-			_ = s.link.Ping()
+		case <-timer.C:
 		case <-s.done:
 			return
 		}
+		left := after - s.link.Silent()
+		if left <= 0 {
+			_ = s.link.Ping()
+			left = after
+		}
+		timer.Reset(left)
 	}
 }
 

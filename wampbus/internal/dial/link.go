@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"time"
 
 	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
@@ -24,6 +26,8 @@ type Link interface {
 	// Limit is the largest message that can be written, in bytes.
 	Limit() int
 	Ping() error
+	// Silent is how long nothing has come from the router.
+	Silent() time.Duration
 	// Leave says that nothing follows, where the transport has a word for it.
 	Leave()
 	// Close ends Read and Write. It does not wait.
@@ -35,11 +39,46 @@ type Options struct {
 	Format codec.Format
 	// TLS is for URLs that ask for it; nil means the defaults.
 	TLS *tls.Config
-	// KeepAlive is the interval at which Ping is going to be called. A router
-	// that sends nothing for three of them is gone.
-	KeepAlive time.Duration
+	// Watch is how long the router's machine or network may be gone until the
+	// kernel ends the connection, and Patience how long the router may send
+	// nothing, not even pongs.
+	Watch, Patience time.Duration
 	// MaxIn and MaxOut bound messages, in bytes.
 	MaxIn, MaxOut int
+}
+
+// heard keeps the time at which something came, and how long the next may take.
+type heard struct {
+	conn     net.Conn
+	patience time.Duration
+	began    time.Time
+	at       atomic.Int64 // since began, in ns
+}
+
+func newHeard(conn net.Conn, o *Options) *heard {
+	return &heard{conn: conn, patience: o.Patience, began: time.Now()}
+}
+
+// Silent implements [Link].
+func (h *heard) Silent() time.Duration { return time.Since(h.began) - time.Duration(h.at.Load()) }
+
+// wait is called before something is waited for, and came when it has come.
+func (h *heard) wait() { _ = h.conn.SetReadDeadline(time.Now().Add(h.patience)) }
+func (h *heard) came() { h.at.Store(int64(time.Since(h.began))) }
+
+// heardReader takes every byte of a long message for a sign of life.
+type heardReader struct {
+	*heard
+	from io.Reader
+}
+
+func (r heardReader) Read(b []byte) (int, error) {
+	r.wait()
+	n, err := r.from.Read(b)
+	if n > 0 {
+		r.came()
+	}
+	return n, err
 }
 
 // Dialer connects; ctx bounds that, and not the link's life.

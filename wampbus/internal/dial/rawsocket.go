@@ -10,16 +10,16 @@ import (
 	"sync"
 	"time"
 
+	"github.com/verbatim-es/verbatim/wampbus/internal/keepalive"
 	"github.com/verbatim-es/verbatim/wampbus/internal/rawsocket"
 )
 
 // rawSocket is a link over RawSocket.
 type rawSocket struct {
-	conn     net.Conn
-	in       *bufio.Reader
-	mostIn   int
-	mostOut  int
-	patience time.Duration
+	*heard
+	in      *bufio.Reader // of a heardReader
+	mostIn  int
+	mostOut int
 
 	writing sync.Mutex
 }
@@ -49,7 +49,11 @@ func newRawSocket(ctx context.Context, conn net.Conn, config *tls.Config, o Opti
 		}
 		conn = secured
 	}
-	r := &rawSocket{conn: conn, in: bufio.NewReaderSize(conn, 32<<10), patience: 3 * o.KeepAlive}
+	if err := keepalive.Watch(conn, o.Watch); err != nil {
+		return nil, err
+	}
+	h := newHeard(conn, &o)
+	r := &rawSocket{heard: h, in: bufio.NewReaderSize(heardReader{h, conn}, 32<<10)}
 	return r, r.shakeHands(&o)
 }
 
@@ -57,7 +61,6 @@ func newRawSocket(ctx context.Context, conn net.Conn, config *tls.Config, o Opti
 func (r *rawSocket) shakeHands(o *Options) error {
 	hello := rawsocket.Greet(o.Format, o.MaxIn)
 	r.mostIn = hello.Takes()
-	r.alive()
 	if _, err := r.conn.Write(hello[:]); err != nil {
 		return err
 	}
@@ -69,11 +72,9 @@ func (r *rawSocket) shakeHands(o *Options) error {
 	return answer.Answers(o.Format)
 }
 
-func (r *rawSocket) alive() { _ = r.conn.SetReadDeadline(time.Now().Add(r.patience)) }
-
 func (r *rawSocket) Read() ([]byte, error) {
 	for {
-		kind, b, err := rawsocket.Read(aliveReader{r}, r.mostIn)
+		kind, b, err := rawsocket.Read(r.in, r.mostIn)
 		if err != nil {
 			return nil, err
 		}
@@ -86,14 +87,6 @@ func (r *rawSocket) Read() ([]byte, error) {
 			}
 		}
 	}
-}
-
-// aliveReader takes every byte of a long message for a sign of life.
-type aliveReader struct{ *rawSocket }
-
-func (a aliveReader) Read(b []byte) (int, error) {
-	a.alive()
-	return a.in.Read(b)
 }
 
 func (r *rawSocket) frame(kind rawsocket.Kind, b []byte) error {

@@ -3,18 +3,21 @@ package dial
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/verbatim-es/verbatim/wampbus/internal/keepalive"
 )
 
 // webSocket is a link over WebSocket (RFC 6455).
 type webSocket struct {
-	conn     *websocket.Conn
-	kind     int // of the messages: text or binary
-	most     int
-	patience time.Duration // a server that is silent for so long is gone
+	*heard
+	conn *websocket.Conn
+	kind int // of the messages: text or binary
+	most int
 }
 
 func dialWebSocket(ctx context.Context, url string, o Options) (Link, error) {
@@ -31,23 +34,29 @@ func dialWebSocket(ctx context.Context, url string, o Options) (Link, error) {
 		}
 		return nil, err
 	}
-	w := &webSocket{conn: conn, kind: websocket.BinaryMessage, most: o.MaxOut, patience: 3 * o.KeepAlive}
+	if err := keepalive.Watch(conn.NetConn(), o.Watch); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	w := &webSocket{heard: newHeard(conn.NetConn(), &o), conn: conn, kind: websocket.BinaryMessage, most: o.MaxOut}
 	if o.Format.Text() {
 		w.kind = websocket.TextMessage
 	}
 	conn.SetReadLimit(int64(o.MaxIn))
 	pong := conn.PingHandler()
-	conn.SetPingHandler(func(data string) error { w.alive(); return pong(data) })
-	conn.SetPongHandler(func(string) error { w.alive(); return nil })
+	conn.SetPingHandler(func(data string) error { w.came(); w.wait(); return pong(data) })
+	conn.SetPongHandler(func(string) error { w.came(); w.wait(); return nil })
 	return w, nil
 }
 
-func (w *webSocket) alive() { _ = w.conn.SetReadDeadline(time.Now().Add(w.patience)) }
-
 func (w *webSocket) Read() ([]byte, error) {
-	w.alive()
-	_, b, err := w.conn.ReadMessage()
-	return b, err
+	w.wait()
+	_, message, err := w.conn.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	w.came()
+	return io.ReadAll(heardReader{w.heard, message})
 }
 
 func (w *webSocket) Write(b []byte) error {
