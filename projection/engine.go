@@ -127,6 +127,7 @@ type Engine struct {
 
 	// What follows belongs to the follower.
 	batch        batch
+	storing      *storing
 	left         []*build // were live, and are on their own by the batch's end
 	chunk        int      // events that the live views take at once
 	polling      polling

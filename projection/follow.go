@@ -40,12 +40,12 @@ func (e *Engine) follow(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
+		if err == nil || errors.Is(err, errStartedOver) {
 			pause = firstPause
 			e.clearTrouble()
 			continue
 		}
-		e.startOver()
+		err = errors.Join(err, e.startOver())
 		e.update(func() { e.trouble = err })
 		var commit *lmdbenv.CommitError
 		if errors.As(err, &commit) {
@@ -83,7 +83,9 @@ func (e *Engine) clearTrouble() {
 
 // end answers those who wait for a follower that is gone.
 func (e *Engine) end() {
-	e.startOver()
+	if err := e.startOver(); err != nil {
+		e.logger.Error("the last batch of views was not stored", "error", err)
+	}
 	e.polls.Wait()
 	e.update(func() {
 		e.stopped = true
@@ -97,8 +99,13 @@ func (e *Engine) end() {
 }
 
 // startOver forgets all that was read and folded and is not stored. Every
-// build is again where its checkpoint is.
-func (e *Engine) startOver() {
+// build is again where its checkpoint is. An error is that of what was being
+// stored.
+func (e *Engine) startOver() error {
+	err := e.conclude()
+	if errors.Is(err, errStartedOver) {
+		err = nil
+	}
 	e.dropPoll()
 	for _, v := range e.all {
 		e.halt(v.builds[:]...)
@@ -114,6 +121,7 @@ func (e *Engine) startOver() {
 			}
 		}
 	}
+	return err
 }
 
 // step does the next thing there is to do, or waits for it.
@@ -125,7 +133,10 @@ func (e *Engine) step(ctx context.Context, tick <-chan time.Time) error {
 		return err
 	}
 	e.poll(ctx)
-	wait, stop := e.startBuilds(ctx)
+	wait, stop, err := e.startBuilds(ctx)
+	if err != nil {
+		return err
+	}
 	defer stop()
 	pages := e.polling.pages
 	if e.closing != nil {
@@ -146,6 +157,8 @@ func (e *Engine) step(ctx context.Context, tick <-chan time.Time) error {
 		return e.take(ctx, p)
 	case f := <-e.results:
 		return e.absorb(ctx, f)
+	case <-e.storeEnds():
+		return e.conclude()
 	case <-wait:
 		return nil
 	case <-e.wake:
@@ -252,7 +265,9 @@ func (e *Engine) take(ctx context.Context, p polled) error {
 // reset starts again from 0 on a log whose past is not the one that was
 // applied.
 func (e *Engine) reset(ctx context.Context) error {
-	e.startOver()
+	if err := e.startOver(); err != nil {
+		return err
+	}
 	head, err := e.log.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the log for its end: %w", err)
@@ -301,6 +316,5 @@ func (e *Engine) reset(ctx context.Context) error {
 			v.answerReset()
 		}
 	})
-	e.startOver()
-	return nil
+	return e.startOver()
 }

@@ -53,7 +53,7 @@ func (tx *Tx) begin(env *lmdbenv.Env) error {
 		return err
 	}
 	tx.reader = reader
-	return nil
+	return tx.build.overlay.begin(reader.Txn)
 }
 
 // expire ends every use of the transaction, behind the one in progress, and
@@ -89,7 +89,7 @@ func (tx *Tx) Get(pk Value) (row []byte, found bool, err error) {
 	if err != nil || i < 0 {
 		return nil, false, err
 	}
-	row = tx.build.overlay.rows[i].now
+	row = tx.build.overlay.row(i)
 	return row, row != nil, nil
 }
 
@@ -123,7 +123,7 @@ func (tx *Tx) Put(row []byte) error {
 	if err != nil {
 		return err
 	}
-	before := tx.build.overlay.rows[i].now
+	before := tx.build.overlay.row(i)
 	if before != nil && bytes.Equal(before, row) {
 		return nil
 	}
@@ -144,7 +144,7 @@ func (tx *Tx) Delete(pk Value) error {
 		return err
 	}
 	overlay := tx.build.overlay
-	before := overlay.rows[i].now
+	before := overlay.row(i)
 	if before == nil {
 		return nil
 	}
@@ -225,6 +225,9 @@ func (tx *Tx) checkUnique(i int, row []byte, pk Value) error {
 			return nil
 		}
 		return tx.duplicate(i, row, pk, claim.pk)
+	}
+	if tx.build.overlay.whole {
+		return nil
 	}
 	cursor, err := tx.reader.Txn.OpenCursor(tx.build.indexes[i])
 	if err != nil {
