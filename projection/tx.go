@@ -114,7 +114,7 @@ func (tx *Tx) Put(row []byte) error {
 	}
 	pk := tx.view.key.value(row)
 	if tx.key = appendValue(tx.key[:0], pk); len(tx.key) > maxKey {
-		return &KeyTooLongError{View: tx.view.name, Row: pk, Length: len(tx.key), Limit: maxKey}
+		return &KeyTooLongError{View: tx.view.name, Row: pk.clone(), Length: len(tx.key), Limit: maxKey}
 	}
 	if err := tx.fits(row, pk); err != nil {
 		return err
@@ -167,7 +167,7 @@ func (tx *Tx) fits(row []byte, pk Value) error {
 			length += encodedLen(index.Columns[c].value(row))
 		}
 		if length > maxKey {
-			return &KeyTooLongError{View: tx.view.name, Index: index.Name, Row: pk, Length: length, Limit: maxKey}
+			return &KeyTooLongError{View: tx.view.name, Index: index.Name, Row: pk.clone(), Length: length, Limit: maxKey}
 		}
 	}
 	return nil
