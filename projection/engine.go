@@ -32,7 +32,7 @@ type Options struct {
 	Upcasters *upcast.Set
 	// BatchEvents and BatchBytes bound what is folded in memory before it is
 	// stored in one transaction, far behind the log's end: events, and bytes
-	// of the rows that they touch. 0 means a million events and 256 MiB. A
+	// of the rows that they touch. 0 means 4 million events and 256 MiB. A
 	// batch also ends after a second, or four times as long as the last one
 	// took to store, at most 10 s.
 	//
@@ -75,7 +75,7 @@ type Options struct {
 }
 
 const (
-	defaultBatchEvents    = 1 << 20
+	defaultBatchEvents    = 1 << 22
 	defaultBatchBytes     = 256 << 20
 	defaultHandlerTimeout = 30 * time.Second
 	defaultHandlerGrace   = 5 * time.Second
