@@ -244,30 +244,56 @@ const chunkSize = 128
 // done enough. It runs on the fold's goroutine.
 func (f *fold) catchUp() {
 	began, events := time.Now(), 0
+	at, full := f.progress()
+	if full || at.position >= f.limit.target {
+		return
+	}
+	ctx, cancel := context.WithCancel(f.ctx)
+	next := f.readAhead(ctx, at, f.limit.events)
+	defer func() {
+		cancel()
+		for range next { // until its goroutine has ended
+		}
+	}()
 	for {
-		at, full := f.progress()
-		if full || at.position >= f.limit.target {
+		read, ok := <-next
+		if f.err = read.err; !ok || f.err != nil {
 			return
 		}
-		room := min(uint64(f.limit.events-events), f.limit.target-at.position)
-		page, err := f.engine.read(f.ctx, at, int(room), 0)
-		if err != nil {
-			f.err = err
-			return
-		}
-		if len(page.events) == 0 {
+		page := read.page.events
+		if len(page) == 0 {
 			return // the log has less than the live views have applied: they find out
 		}
-		for chunk := range slices.Chunk(page.events, chunkSize) {
+		at.position, at.id = page[len(page)-1].Position(), page[len(page)-1].ID()
+		events += len(page)
+		next = f.readAhead(ctx, at, f.limit.events-events)
+		for chunk := range slices.Chunk(page, chunkSize) {
 			if !f.apply(chunk) {
 				return
 			}
-			events += len(chunk)
-			if _, full := f.progress(); full || events >= f.limit.events || time.Since(began) >= f.limit.elapsed {
+			if _, full := f.progress(); full || time.Since(began) >= f.limit.elapsed {
 				return
 			}
 		}
 	}
+}
+
+// readAhead reads the events behind a checkpoint, at most so many, while others
+// are folded. The channel is closed behind the answer, or at once when there is
+// nothing more to read.
+func (f *fold) readAhead(ctx context.Context, at checkpoint, limit int) <-chan polled {
+	next := make(chan polled, 1)
+	limit = int(min(uint64(limit), f.limit.target-at.position))
+	if limit <= 0 {
+		close(next)
+		return next
+	}
+	go func() {
+		defer close(next)
+		page, err := f.engine.read(ctx, at, limit, 0)
+		next <- polled{page, err}
+	}()
+	return next
 }
 
 // progress returns where the build is, and whether it has as much as it may. It

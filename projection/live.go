@@ -78,8 +78,11 @@ func (e *Engine) readAhead(ctx context.Context, last event.Event) {
 	e.batch.to = to
 }
 
+// full reports whether the batch is to be stored. That its time is over is no
+// reason while the one before is being stored.
 func (e *Engine) full() bool {
-	return e.batch.events >= e.options.BatchEvents || time.Since(e.batch.began) >= e.batchLasts || e.liveRoom() == 0
+	return e.batch.events >= e.options.BatchEvents || e.liveRoom() == 0 ||
+		time.Since(e.batch.began) >= e.batchLasts && !e.isStoring()
 }
 
 // liveRoom is how many bytes the live builds may still take in memory. The last

@@ -52,3 +52,12 @@ func (e *Engine) storeEnds() <-chan struct{} {
 	}
 	return e.storing.done
 }
+
+func (e *Engine) isStoring() bool {
+	select {
+	case <-e.storeEnds():
+		return false
+	default:
+		return e.storing != nil
+	}
+}
