@@ -28,8 +28,10 @@ func TestAggregatesPage(t *testing.T) {
 	run(t, dir, "go", "run", "-mod=mod", "github.com/verbatim-es/verbatim/cmd/es", "generate", "poll.fbs")
 	run(t, dir, "go", "vet", "-mod=mod", "./...")
 	run(t, dir, "go", "test", "-mod=mod", "./...")
-	if got := run(t, dir, "go", "run", "-mod=mod", "."); got != "Tea? 1 0 <nil>\n" {
-		t.Errorf("the program printed %q", got)
+	for range 2 {
+		if got := run(t, dir, "go", "run", "-mod=mod", "."); got != "Tea? 1 0 <nil>\n" {
+			t.Errorf("the program printed %q", got)
+		}
 	}
 }
 

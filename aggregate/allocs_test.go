@@ -20,7 +20,7 @@ func TestWarmCommandAllocs(t *testing.T) {
 		name string
 		ctx  context.Context
 		most float64
-	}{{"inline", context.Background(), 8}, {"with a context that can end", t.Context(), 10}} {
+	}{{"inline", context.Background(), 7}, {"with a context that can end", t.Context(), 7}} {
 		if allocs := testing.AllocsPerRun(1000, func() { credit(t, c.ctx, accounts) }); allocs > c.most {
 			t.Errorf("%s: %v allocations, want at most %v", c.name, allocs, c.most)
 		}
@@ -44,7 +44,7 @@ func TestLoadAllocs(t *testing.T) {
 			t.Fatal(s, err)
 		}
 	})
-	if allocs > 12 {
+	if allocs > 6 {
 		t.Errorf("%v allocations for 1000 events", allocs)
 	}
 }

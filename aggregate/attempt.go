@@ -8,15 +8,14 @@ import (
 )
 
 // request is a call of a handler, until it is answered.
-type request struct {
+type request[S any] struct {
 	call
-	slotted
+	own      *slot[S] // whose turn it has
 	commands []Command
-	one      [1]Command // where there is only one
-}
 
-// slotted names an aggregate.
-type slotted struct{ id, stream string }
+	one   [1]Command // where there is only one
+	first attempt[S] // mostly the only one
+}
 
 // attempt is one round of load, decide, append. Until the append it is used by
 // one goroutine, which may not be the caller's: a caller that has left never
@@ -24,7 +23,7 @@ type slotted struct{ id, stream string }
 type attempt[S any] struct {
 	ctx     context.Context
 	handler *Handler[S]
-	*request
+	*request[S]
 	// fresh says that states are read up to their streams' ends; otherwise
 	// those in the cache do, and unchecked is set when one of them did.
 	fresh, unchecked bool
@@ -35,19 +34,19 @@ type attempt[S any] struct {
 	store            event.ID          // the log that all of it was read from
 	head             uint64            // the newest head seen while loading
 
-	fewEvents     [1]event.Proposed
-	fewConditions [2]event.Condition
+	oneEvent     [1]event.Proposed
+	oneCondition [1]event.Condition
 }
 
 // run lets the decider decide the commands, one after the other.
 func (a *attempt[S]) run() error {
-	a.events, a.conditions = a.fewEvents[:0], a.fewConditions[:0]
-	if err := a.load(&a.own, a.slotted); err != nil {
+	a.events, a.conditions = a.oneEvent[:0], a.oneCondition[:0]
+	if err := a.load(&a.own, a.request.own); err != nil {
 		return err
 	}
 	if a.expects && a.own.version != a.expected {
 		return &event.ConflictError{
-			Condition: event.StreamAt{Stream: a.own.stream, Version: a.expected},
+			Condition: event.StreamAt{Stream: a.own.slot.stream, Version: a.expected},
 			Actual:    a.own.version,
 		}
 	}
@@ -67,7 +66,7 @@ func (a *attempt[S]) run() error {
 }
 
 // load makes d the decision for an aggregate.
-func (a *attempt[S]) load(d *Decision[S], of slotted) error {
+func (a *attempt[S]) load(d *Decision[S], of *slot[S]) error {
 	base, checked, err := a.handler.load(a.ctx, of, a.fresh)
 	if err != nil {
 		return err
@@ -75,11 +74,11 @@ func (a *attempt[S]) load(d *Decision[S], of slotted) error {
 	if err := a.readFrom(base.store); err != nil {
 		return err
 	}
-	d.attempt, d.slotted, d.base, d.version = a, of, base, base.version
+	d.attempt, d.slot, d.base, d.version = a, of, base, base.version
 	if d.state = base.state; seeded != bugSharedState {
 		d.state = a.handler.def.clone(&base.state)
 	}
-	a.conditions = append(a.conditions, event.StreamAt{Stream: d.stream, Version: base.version})
+	a.conditions = append(a.conditions, event.StreamAt{Stream: of.stream, Version: base.version})
 	a.unchecked = a.unchecked || !checked
 	a.head = max(a.head, base.head)
 	return nil
@@ -97,11 +96,11 @@ func (a *attempt[S]) readFrom(store event.ID) error {
 
 // bring returns the decision for an aggregate, loading it on first use.
 func (a *attempt[S]) bring(id string) (*Decision[S], error) {
-	if id == a.own.id {
+	if id == a.own.slot.id {
 		return &a.own, nil
 	}
 	for _, d := range a.others {
-		if d.id == id {
+		if d.slot.id == id {
 			return d, nil
 		}
 	}
@@ -109,7 +108,7 @@ func (a *attempt[S]) bring(id string) (*Decision[S], error) {
 		return nil, errNoID
 	}
 	d := new(Decision[S])
-	if err := a.load(d, a.handler.named(id)); err != nil {
+	if err := a.load(d, a.handler.slots.find(a.handler.def.Category, id)); err != nil {
 		return nil, err
 	}
 	a.others = append(a.others, d)
@@ -148,7 +147,7 @@ func (a *attempt[S]) append() (Receipt, error) {
 		markCommand(&a.events[0], a.fingerprint())
 	}
 	stored, err := a.handler.log.Append(a.ctx, event.Append{
-		Stream:     a.own.stream,
+		Stream:     a.own.slot.stream,
 		Events:     a.events,
 		Conditions: a.conditions,
 		Key:        a.key,
@@ -159,30 +158,30 @@ func (a *attempt[S]) append() (Receipt, error) {
 		return Receipt{}, err
 	}
 	if stored.Repeated {
-		first, _, err := a.handler.receiptOf(a.ctx, a.own.stream, stored)
+		first, _, err := a.handler.receiptOf(a.ctx, a.own.slot.stream, stored)
 		return first, err
 	}
 	for d := range a.decisions {
 		a.publish(d, stored)
 	}
-	return Receipt{Position: stored.Last, Version: a.own.base.version + a.own.emitted, Count: len(a.events)}, nil
+	return Receipt{Position: stored.Last, Version: a.own.base.version + a.own.emitted(), Count: len(a.events)}, nil
 }
 
 // publish puts into the cache what an aggregate became by an append. Nothing
 // else has happened to it, or the append had failed.
 func (a *attempt[S]) publish(d *Decision[S], stored event.Receipt) {
 	switch {
-	case d.emitted == 0:
+	case d.emitted() == 0:
 	case stored.First <= d.base.after || len(stored.IDs) != len(a.events):
 		// Not the log that the state was read from.
 		a.handler.slots.clear()
 	case d.next.behind:
 		behind := *d.base
 		behind.behind = true
-		a.handler.slots.put(d.slotted, &behind, a.handler.cost(d.id, &behind))
+		a.handler.slots.put(d.slot, &behind, a.handler.cost(d.slot, &behind))
 	default:
 		d.next.id, d.next.after, d.next.head = stored.IDs[d.last], stored.Last, stored.Last
-		a.handler.keep(a.ctx, d.slotted, d.next)
+		a.handler.keep(a.ctx, d.slot, d.next)
 	}
 }
 

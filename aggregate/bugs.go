@@ -11,4 +11,5 @@ const (
 	bugUncheckedSnapshot     // a snapshot is used without looking at its event
 	bugForgottenQuery        // an append does not depend on the queries
 	bugSharedState           // the decider gets the cache's own state
+	bugTwoTurns              // a turn that nobody took is handed out besides the next
 )

@@ -11,18 +11,17 @@ import (
 // during the decider's call only, and on its goroutine.
 type Decision[S any] struct {
 	attempt *attempt[S]
-	slotted
+	slot    *slot[S]
 	base    *folded[S] // as loaded, shared
 	state   S          // the decider's own copy
 	version uint64     // with what earlier commands of the batch decided
 
-	next    *folded[S] // base with the events emitted so far, nil if none
-	emitted uint64
-	last    int // index of the last one
+	next *folded[S] // base with the events emitted so far, nil if none
+	last int        // index of the last one
 }
 
 // ID is the aggregate's id.
-func (d *Decision[S]) ID() string { return d.id }
+func (d *Decision[S]) ID() string { return d.slot.id }
 
 // Version is the aggregate's version the decision is based on, 0 for a new one.
 // In a batch it counts the events of the commands before.
@@ -35,17 +34,24 @@ func (d *Decision[S]) Version() uint64 { return d.version }
 // So an event that the aggregate could not be loaded with is never stored; the
 // error says so, and the event is left out.
 func (d *Decision[S]) Emit(p event.Proposed) error {
-	p.Stream = d.stream
+	p.Stream = d.slot.stream
 	if d.next == nil {
 		d.next = d.attempt.handler.successor(d.base)
 	}
 	if err := d.attempt.handler.follow(d.next, &p); err != nil {
-		return fmt.Errorf("%q is no event for %s: %w", p.Type, d.stream, err)
+		return fmt.Errorf("%q is no event for %s: %w", p.Type, d.slot.stream, err)
 	}
 	d.last = len(d.attempt.events)
 	d.attempt.events = append(d.attempt.events, p)
-	d.emitted++
 	return nil
+}
+
+// emitted is how many events were decided for the aggregate.
+func (d *Decision[S]) emitted() uint64 {
+	if d.next == nil {
+		return 0
+	}
+	return d.next.version - d.base.version
 }
 
 // Other brings another aggregate of the same category into the decision: its

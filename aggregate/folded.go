@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"unsafe"
 
@@ -32,18 +31,18 @@ const readBytes = 1 << 20
 
 // load returns an aggregate, and whether it is what the stream said just now.
 // Otherwise it is what the cache has, which other writers may have overtaken.
-func (h *Handler[S]) load(ctx context.Context, of slotted, fresh bool) (f *folded[S], checked bool, err error) {
-	f = h.slots.get(of.id)
+func (h *Handler[S]) load(ctx context.Context, of *slot[S], fresh bool) (f *folded[S], checked bool, err error) {
+	f = h.slots.get(of)
 	if f != nil && !fresh && !f.behind {
 		return f, false, nil
 	}
 	f, err = h.catchUp(ctx, of, f)
-	if errors.As(err, new(*event.StoreChangedError)) {
+	if anotherStore(err) {
 		h.slots.clear()
 		f, err = h.catchUp(ctx, of, nil)
 	}
 	if err != nil {
-		h.slots.remove(of.id)
+		h.slots.remove(of)
 		return nil, false, err
 	}
 	return f, true, nil
@@ -51,7 +50,7 @@ func (h *Handler[S]) load(ctx context.Context, of slotted, fresh bool) (f *folde
 
 // catchUp returns the aggregate at the end of its stream, read from where f
 // leaves off; nil is from the newest snapshot, or from the beginning.
-func (h *Handler[S]) catchUp(ctx context.Context, of slotted, f *folded[S]) (*folded[S], error) {
+func (h *Handler[S]) catchUp(ctx context.Context, of *slot[S], f *folded[S]) (*folded[S], error) {
 	var next folded[S]
 	var err error
 	found := false
@@ -135,10 +134,10 @@ func (h *Handler[S]) evolve(state *S, stored event.Event) error {
 
 // keep makes a state what the next commands start from. It must not change any
 // more.
-func (h *Handler[S]) keep(ctx context.Context, of slotted, f *folded[S]) {
+func (h *Handler[S]) keep(ctx context.Context, of *slot[S], f *folded[S]) {
 	h.detach(f)
 	h.snapshot(ctx, of.stream, f)
-	h.slots.put(of, f, h.cost(of.id, f))
+	h.slots.put(of, f, h.cost(of, f))
 }
 
 // attached is how many bytes of events a state may hold on to, over twice its own
@@ -175,10 +174,6 @@ func (h *Handler[S]) pack(state *S) (data []byte, err error) {
 const slotCost = 512
 
 // cost is what the cache charges for a state: see [Options.CacheBytes].
-func (h *Handler[S]) cost(id string, f *folded[S]) int {
-	return slotCost + len(id) + int(unsafe.Sizeof(*f)) + 2*f.packed + f.since
-}
-
-func (h *Handler[S]) named(id string) slotted {
-	return slotted{id: id, stream: event.StreamName(h.def.Category, id)}
+func (h *Handler[S]) cost(of *slot[S], f *folded[S]) int {
+	return slotCost + len(of.id) + int(unsafe.Sizeof(*f)) + 2*f.packed + f.since
 }

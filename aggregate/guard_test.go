@@ -79,7 +79,7 @@ func TestForeignEventsAreNotDecided(t *testing.T) {
 	wantHead(t, log, 0)
 }
 
-// endless is a teller who ponders over debits until released.
+// endless is a teller who ponders over debits, before and after, until released.
 type endless struct {
 	bank.Teller
 	pondering chan struct{}
@@ -92,12 +92,18 @@ func (e endless) DecideDebit(s *account.Account, c account.Debit, out *account.D
 	return e.Teller.DecideDebit(s, c, out)
 }
 
+func (e endless) EvolveDebited(s *account.Account, ev account.Debited) {
+	e.pondering <- struct{}{}
+	<-e.release
+	e.Teller.EvolveDebited(s, ev)
+}
+
 // A caller whose context has ended is let go, and the aggregate is not held; what
 // the decider says in the end is not stored.
 func TestEndlessDecidersAreLeft(t *testing.T) {
 	t.Parallel()
 	log := newLog(t)
-	e := endless{pondering: make(chan struct{}), release: make(chan struct{})}
+	e := endless{pondering: make(chan struct{}, 2), release: make(chan struct{})}
 	accounts := account.NewHandler(log, e, aggregate.Options{MaxAbandoned: 2})
 	must(t)(accounts.Open(t.Context(), "1", "ada"))
 	must(t)(accounts.Credit(t.Context(), "1", account.CreditFields{Amount: 10}))
@@ -129,4 +135,28 @@ func TestEndlessDecidersAreLeft(t *testing.T) {
 	must(t)(accounts.Credit(t.Context(), "1", account.CreditFields{Amount: 1}))
 	wantBalance(t, accounts, "1", 11)
 	wantHead(t, log, 3)
+}
+
+// A load is let go like a command.
+func TestEndlessFoldsAreLeft(t *testing.T) {
+	t.Parallel()
+	log := newLog(t)
+	must(t)(newBank(log).Open(t.Context(), "1", "ada"))
+	must(t)(newBank(log).Credit(t.Context(), "1", account.CreditFields{Amount: 2}))
+	must(t)(newBank(log).Debit(t.Context(), "1", account.DebitFields{Amount: 1}))
+	e := endless{pondering: make(chan struct{}, 2), release: make(chan struct{})}
+	accounts := account.NewHandler(log, e, aggregate.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	go func() {
+		_, _, err := accounts.Load(ctx, "1")
+		failed <- err
+	}()
+	<-e.pondering
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "left behind") {
+		t.Errorf("got %v", err)
+	}
+	close(e.release)
+	wantBalance(t, accounts, "1", 1)
 }

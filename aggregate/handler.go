@@ -18,6 +18,7 @@ type Handler[S any] struct {
 	def   Definition[S]
 	opts  Options
 	slots *slots[S]
+	crew  crew
 	stats counters
 }
 
@@ -61,7 +62,7 @@ func (h *Handler[S]) Load(ctx context.Context, id string) (*S, uint64, error) {
 	if id == "" {
 		return nil, 0, errNoID
 	}
-	l := &loader[S]{ctx: ctx, handler: h, of: h.named(id)}
+	l := &loader[S]{ctx: ctx, handler: h, of: h.slots.find(h.def.Category, id)}
 	if err := h.guard(ctx, l); err != nil {
 		return nil, 0, h.explain(err, l.of, "")
 	}
@@ -72,7 +73,7 @@ func (h *Handler[S]) Load(ctx context.Context, id string) (*S, uint64, error) {
 type loader[S any] struct {
 	ctx     context.Context
 	handler *Handler[S]
-	of      slotted
+	of      *slot[S]
 	state   S
 	version uint64
 }
@@ -97,9 +98,12 @@ func (l *loader[S]) run() error {
 //
 // It returns soon after the context has ended, also when the decider does not:
 // such a decider goes on in the background on what was its own, and nothing that
-// it decides is stored. Go can't stop it; see [Options.MaxAbandoned].
+// it decides is stored. Go can't stop it; see [Options.MaxAbandoned]. Deciders of
+// callers whose contexts can end run on goroutines of the handler, which wait for
+// the next command and end after 200 ms without: a [testing/synctest] bubble has
+// to sleep so long before it ends.
 func (h *Handler[S]) Handle(ctx context.Context, id, command string, data []byte, opts ...Option) (Receipt, error) {
-	r := &request{one: [1]Command{{Type: command, Data: data}}}
+	r := &request[S]{one: [1]Command{{Type: command, Data: data}}}
 	r.commands = r.one[:]
 	return h.handle(ctx, id, r, opts)
 }
@@ -112,10 +116,10 @@ func (h *Handler[S]) HandleAll(ctx context.Context, id string, commands []Comman
 	if len(commands) == 0 {
 		return Receipt{}, &event.ArgumentError{Argument: "commands", Message: "there must be at least one"}
 	}
-	return h.handle(ctx, id, &request{commands: slices.Clone(commands)}, opts)
+	return h.handle(ctx, id, &request[S]{commands: slices.Clone(commands)}, opts)
 }
 
-func (h *Handler[S]) handle(ctx context.Context, id string, r *request, opts []Option) (Receipt, error) {
+func (h *Handler[S]) handle(ctx context.Context, id string, r *request[S], opts []Option) (Receipt, error) {
 	if err := h.accept(ctx, id, r, opts); err != nil {
 		return Receipt{}, err
 	}
@@ -124,7 +128,7 @@ func (h *Handler[S]) handle(ctx context.Context, id string, r *request, opts []O
 		return Receipt{}, err
 	}
 	defer h.slots.give(own)
-	r.slotted = own.slotted
+	r.own = own
 	if receipt, found, err := h.repeated(ctx, r); found || err != nil {
 		return receipt, err
 	}
@@ -141,7 +145,7 @@ func (h *Handler[S]) handle(ctx context.Context, id string, r *request, opts []O
 }
 
 // accept checks what can be checked without the log.
-func (h *Handler[S]) accept(ctx context.Context, id string, r *request, opts []Option) error {
+func (h *Handler[S]) accept(ctx context.Context, id string, r *request[S], opts []Option) error {
 	r.cause(ctx)
 	for _, o := range opts {
 		o(&r.call)
@@ -162,10 +166,11 @@ func (h *Handler[S]) accept(ctx context.Context, id string, r *request, opts []O
 // without events is given only on states that were read for it. After a
 // conflict, too, states are read, and an expected version is compared with what
 // was found. When the log has become another one, everything is read once more.
-func (h *Handler[S]) settle(ctx context.Context, r *request) (Receipt, error) {
+func (h *Handler[S]) settle(ctx context.Context, r *request[S]) (Receipt, error) {
 	fresh, moved := false, false
-	for attempts := 1; ; {
-		a := &attempt[S]{ctx: ctx, handler: h, request: r, fresh: fresh}
+	a := &r.first
+	for attempts := 1; ; a = new(attempt[S]) {
+		a.ctx, a.handler, a.request, a.fresh = ctx, h, r, fresh
 		err := h.guard(ctx, a)
 		if wasAbandoned(err) {
 			return Receipt{}, err // and a is the decider's
@@ -186,7 +191,7 @@ func (h *Handler[S]) settle(ctx context.Context, r *request) (Receipt, error) {
 			h.stats.conflicts.Add(1)
 		case a.unchecked && seeded != bugStaleCache: // decide again
 		case err != nil:
-			return Receipt{}, h.explain(err, r.slotted, r.commands[0].Type)
+			return Receipt{}, h.explain(err, r.own, r.commands[0].Type)
 		default:
 			return Receipt{Position: a.head, Version: a.own.base.version}, nil
 		}

@@ -19,7 +19,7 @@ const commandMetadata = "es.command"
 // fingerprint identifies a command: the first half of the sha-256 over type,
 // aggregate and bytes, in hexadecimal. Several commands are preceded by their
 // number, and each by the length of its bytes.
-func (r *request) fingerprint() string {
+func (r *request[S]) fingerprint() string {
 	hash := sha256.New()
 	if len(r.commands) != 1 {
 		fmt.Fprintf(hash, "%d\x00", len(r.commands))
@@ -28,7 +28,7 @@ func (r *request) fingerprint() string {
 		if len(r.commands) != 1 {
 			fmt.Fprintf(hash, "%d\x00", len(c.Data))
 		}
-		fmt.Fprintf(hash, "%s\x00%s\x00", c.Type, r.id)
+		fmt.Fprintf(hash, "%s\x00%s\x00", c.Type, r.own.id)
 		hash.Write(c.Data)
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:16])
@@ -42,9 +42,12 @@ func markCommand(p *event.Proposed, fingerprint string) {
 // must be asked before deciding: the state has moved on, and the command might
 // now be rejected. A log that can't tell leaves it to the append, which then
 // compares the decided events instead of the commands.
-func (h *Handler[S]) repeated(ctx context.Context, r *request) (Receipt, bool, error) {
+func (h *Handler[S]) repeated(ctx context.Context, r *request[S]) (Receipt, bool, error) {
+	if r.key == "" {
+		return Receipt{}, false, nil
+	}
 	keys, ok := h.log.(event.KeyReader)
-	if !ok || r.key == "" {
+	if !ok {
 		return Receipt{}, false, nil
 	}
 	first, found, err := keys.AppendByKey(ctx, r.key)
@@ -55,7 +58,7 @@ func (h *Handler[S]) repeated(ctx context.Context, r *request) (Receipt, bool, e
 	if !found || err != nil {
 		return Receipt{}, false, err
 	}
-	receipt, by, err := h.receiptOf(ctx, r.stream, first)
+	receipt, by, err := h.receiptOf(ctx, r.own.stream, first)
 	if err == nil && by != r.fingerprint() {
 		err = &event.KeyReusedError{Key: r.key, Position: first.First}
 	}

@@ -27,11 +27,12 @@ type slots[S any] struct {
 
 // slot is one aggregate's. It is in the map while it is wanted or has a state.
 type slot[S any] struct {
-	slotted
-	free chan struct{} // holds a token while nobody has the turn
+	id, stream string
 
 	// The rest is guarded by slots.mu.
-	wanted     int        // by how many
+	wanted int           // by how many: the one that has the turn, and those that wait
+	turn   chan struct{} // passes the turn on; nil until somebody had to wait
+
 	state      *folded[S] // nil: not in the cache; what it points to never changes
 	cost       int
 	prev, next *slot[S]
@@ -45,49 +46,62 @@ func newSlots[S any](limit int) *slots[S] {
 
 // take waits for the turn of an aggregate. The caller must give it back.
 func (s *slots[S]) take(ctx context.Context, category, id string) (*slot[S], error) {
-	own := s.want(category, id)
-	select {
-	case <-own.free:
+	own, turn := s.want(category, id)
+	if turn == nil {
 		return own, nil
-	default:
 	}
 	select {
-	case <-own.free:
+	case <-turn:
 		return own, nil
 	case <-ctx.Done():
-		s.unwant(own)
+		s.leave(own)
 		return nil, ctx.Err()
 	}
 }
 
-func (s *slots[S]) want(category, id string) *slot[S] {
+// want returns an aggregate's slot, and what to wait for: nil when the turn is the
+// caller's.
+func (s *slots[S]) want(category, id string) (*slot[S], <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own := s.of[id]
 	if own == nil {
-		stream := event.StreamName(category, id)
-		own = s.add(slotted{id: stream[len(category)+1:], stream: stream})
+		own = newSlot[S](category, id)
+		s.of[own.id] = own
 	}
 	own.wanted++
-	return own
+	if own.wanted == 1 {
+		return own, nil
+	}
+	if own.turn == nil {
+		own.turn = make(chan struct{}, 1)
+	}
+	return own, own.turn
 }
 
-func (s *slots[S]) add(of slotted) *slot[S] {
-	own := &slot[S]{slotted: of, free: make(chan struct{}, 1)}
-	own.free <- struct{}{}
-	s.of[of.id] = own
-	return own
+func newSlot[S any](category, id string) *slot[S] {
+	stream := event.StreamName(category, id)
+	return &slot[S]{id: stream[len(category)+1:], stream: stream}
 }
 
 func (s *slots[S]) give(own *slot[S]) {
-	own.free <- struct{}{}
-	s.unwant(own)
-}
-
-func (s *slots[S]) unwant(own *slot[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	own.wanted--
+	if own.wanted > 0 {
+		own.turn <- struct{}{}
+	}
+	s.forget(own)
+}
+
+// leave is for somebody who waits no longer.
+func (s *slots[S]) leave(own *slot[S]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own.wanted--
+	if own.wanted == 0 && seeded != bugTwoTurns {
+		<-own.turn // which nobody took
+	}
 	s.forget(own)
 }
 
@@ -98,11 +112,31 @@ func (s *slots[S]) forget(own *slot[S]) {
 	}
 }
 
-// get returns the state that the cache has, nil if it has none.
-func (s *slots[S]) get(id string) *folded[S] {
+// find returns an aggregate's slot for somebody who does without its turn. It may
+// be in the map, or not any more: see current.
+func (s *slots[S]) find(category, id string) *slot[S] {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.of[id]
+	if own := s.of[id]; own != nil {
+		return own
+	}
+	return newSlot[S](category, id)
+}
+
+// current returns what the map has for a slot's aggregate: the slot itself as long
+// as it is in use.
+func (s *slots[S]) current(own *slot[S]) *slot[S] {
+	if own.wanted > 0 || own.state != nil {
+		return own
+	}
+	return s.of[own.id]
+}
+
+// get returns the state that the cache has, nil if it has none.
+func (s *slots[S]) get(of *slot[S]) *folded[S] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	own := s.current(of)
 	if own == nil || own.state == nil {
 		s.misses++
 		return nil
@@ -116,12 +150,13 @@ func (s *slots[S]) get(id string) *folded[S] {
 // put keeps a state, which must not change any more, unless the cache has a
 // later one. What was used longest ago makes room; a state that is larger than
 // the whole cache is not kept.
-func (s *slots[S]) put(of slotted, state *folded[S], cost int) {
+func (s *slots[S]) put(of *slot[S], state *folded[S], cost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	own := s.of[of.id]
+	own := s.current(of)
 	if own == nil {
-		own = s.add(of)
+		own = of
+		s.of[own.id] = own
 	}
 	if own.state != nil && own.state.version > state.version && own.state.store == state.store {
 		return
@@ -143,10 +178,10 @@ func (s *slots[S]) put(of slotted, state *folded[S], cost int) {
 }
 
 // remove drops an aggregate's state from the cache.
-func (s *slots[S]) remove(id string) {
+func (s *slots[S]) remove(of *slot[S]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if own := s.of[id]; own != nil {
+	if own := s.current(of); own != nil {
 		s.evict(own)
 		s.forget(own)
 	}

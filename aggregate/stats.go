@@ -25,7 +25,6 @@ type Stats struct {
 type counters struct {
 	conflicts, panics                                                 atomic.Uint64
 	snapshotsLoaded, snapshotsIgnored, snapshotsSaved, snapshotErrors atomic.Uint64
-	abandoned                                                         atomic.Int64
 }
 
 // Stats returns the handler's counters.
@@ -37,7 +36,7 @@ func (h *Handler[S]) Stats() Stats {
 		SnapshotsSaved:   h.stats.snapshotsSaved.Load(),
 		SnapshotErrors:   h.stats.snapshotErrors.Load(),
 		Panics:           h.stats.panics.Load(),
-		Abandoned:        int(h.stats.abandoned.Load()),
+		Abandoned:        h.crew.left(),
 	}
 	h.slots.mu.Lock()
 	defer h.slots.mu.Unlock()

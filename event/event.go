@@ -51,13 +51,13 @@ func (e Event) ID() ID {
 }
 
 // Position is the event's place in the global order; the first is 1.
-func (e Event) Position() uint64 { return e.record.Position() }
+func (e Event) Position() uint64 { return number(e.record.Table(), entryPosition) }
 
 // Version is the event's place in its stream; the first is 1.
-func (e Event) Version() uint64 { return e.record.Version() }
+func (e Event) Version() uint64 { return number(e.record.Table(), entryVersion) }
 
 // Stream is the name of the event's stream, "category-id".
-func (e Event) Stream() string { return flat.String(e.record.Stream()) }
+func (e Event) Stream() string { return flat.String(vector(e.record.Table(), entryStream)) }
 
 // Category is the stream's name up to its first '-'.
 func (e Event) Category() string {
@@ -76,7 +76,7 @@ func (e Event) Type() string {
 	if e.recast != nil {
 		return e.recast.typ
 	}
-	return flat.String(e.record.Type())
+	return flat.String(vector(e.record.Table(), entryType))
 }
 
 // Schema is the fingerprint of the schema that Data was built with.
@@ -84,16 +84,15 @@ func (e Event) Schema() uint64 {
 	if e.recast != nil {
 		return e.recast.schema
 	}
-	return e.record.Schema()
+	return number(e.record.Table(), entrySchema)
 }
 
 // Data is the event itself, a FlatBuffer of its type without size prefix.
 func (e Event) Data() []byte {
-	b := e.record.DataBytes()
 	if e.recast != nil {
-		b = e.recast.data
+		return flat.Bytes(e.recast.data)
 	}
-	return b[:len(b):len(b)]
+	return vector(e.record.Table(), entryData)
 }
 
 // Tags yields the event's "key:value" tags.

@@ -20,13 +20,18 @@ type PageOptions struct {
 	// Store, unless zero, is the store the caller's position belongs to;
 	// another one answers [*StoreChangedError].
 	Store ID
+	// Buffer, unless nil, is memory that a log in this process puts the records
+	// into, as append would. The page is then valid until the buffer is used for
+	// another one; the next buffer may be its Records.
+	Buffer []byte
 }
 
 // Page is a run of records, concatenated as stored, and where it leaves off.
 // Last, Head and More come from one snapshot of the log.
 type Page struct {
 	// Records are size-prefixed FlatBuffers, one after the other. They belong
-	// to the receiver, who may keep them.
+	// to the receiver, who may keep them, unless they are in the Buffer that it
+	// gave.
 	Records []byte
 	// Count is the number of records.
 	Count int
@@ -55,20 +60,18 @@ func (p Page) Events() iter.Seq2[Event, error] {
 				yield(Event{}, err)
 				return
 			}
-			e, err := p.decode(record)
+			var e Event
+			if p.Checked {
+				e = Trusted(record)
+			} else {
+				e, err = Decode(record)
+			}
 			if !yield(e, err) || err != nil {
 				return
 			}
 			rest = tail
 		}
 	}
-}
-
-func (p Page) decode(record []byte) (Event, error) {
-	if p.Checked {
-		return Trusted(record), nil
-	}
-	return Decode(record)
 }
 
 // CutRecord splits the first record off a page. It checks that the record's

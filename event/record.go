@@ -12,14 +12,6 @@ import (
 	"github.com/verbatim-es/verbatim/schema/verify"
 )
 
-// The vtable entries of es.Event that are patched or checked in place: 4 + 2*id.
-const (
-	entryID       = 4
-	entryPosition = 6
-	entryVersion  = 8
-	entryChecksum = 26
-)
-
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // recordPlan verifies the structure of a record, and its file identifier. Its

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/fb/es"
 )
 
 var someID = event.ID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}
@@ -120,6 +121,7 @@ func TestRecordLayout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		likeFlatc(t, e)
 		if len(record)%8 != 0 {
 			t.Fatalf("a record of %d bytes", len(record))
 		}
@@ -141,6 +143,15 @@ func TestRecordLayout(t *testing.T) {
 			t.Fatalf("tags came back as %v", slices.Collect(e.Tags()))
 		}
 	})
+}
+
+// likeFlatc compares what is read of an event with what flatc's accessors read.
+func likeFlatc(t interface{ Fatalf(string, ...any) }, e event.Event) {
+	want := es.GetSizePrefixedRootAsEvent(e.Record(), 0)
+	if e.Position() != want.Position() || e.Version() != want.Version() || e.Schema() != want.Schema() ||
+		e.Stream() != string(want.Stream()) || e.Type() != string(want.Type()) || !bytes.Equal(e.Data(), want.DataBytes()) {
+		t.Fatalf("%x is read as %v, schema %d, data %x", e.Record(), e, e.Schema(), e.Data())
+	}
 }
 
 func TestEveryChangedByteIsFound(t *testing.T) {
@@ -190,6 +201,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
+		likeFlatc(t, e)
 		for range e.Tags() {
 		}
 		for range e.Metadata() {

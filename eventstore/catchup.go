@@ -34,7 +34,7 @@ func (s *Store) catchUp(head place) (rebuilt bool, err error) {
 		}
 		at = checkpoint{store: l.store}
 	}
-	err = s.follow(at.position, head.position)
+	err = s.follow(at.position, head)
 	if at.position == 0 || !errors.As(err, new(*event.CorruptError)) {
 		return rebuilt, err
 	}
@@ -42,17 +42,17 @@ func (s *Store) catchUp(head place) (rebuilt bool, err error) {
 	if err := x.reset(l.store); err != nil {
 		return true, err
 	}
-	return true, s.follow(0, head.position)
+	return true, s.follow(0, head)
 }
 
 // follow has the index take up the events behind a position, up to the head.
-func (s *Store) follow(at, head uint64) error {
-	for reported := time.Now(); at < head; {
-		c, err := s.gather(at, head)
+func (s *Store) follow(at uint64, head place) error {
+	for reported := time.Now(); at < head.position; {
+		c, err := s.gather(at, head.position)
 		if err != nil {
 			return err
 		}
-		h := harvest{chunks: []*chunk{c}, after: at, to: c.last()}
+		h := harvest{chunks: []*chunk{c}, after: at, to: c.last(), head: head.id, retention: s.limits.KeyRetention}
 		if err := s.storeIndex(&h); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (s *Store) follow(at, head uint64) error {
 			_ = s.index.env.Update(func(txn *lmdbenv.Txn) error { return txn.Drop(s.index.keys, false) })
 		}
 		if at = h.to.position; time.Since(reported) > catchUpReport {
-			s.logger.Info("the index catches up", "dir", s.index.env.Dir(), "position", at, "head", head)
+			s.logger.Info("the index catches up", "dir", s.index.env.Dir(), "position", at, "head", head.position)
 			reported = time.Now()
 		}
 	}

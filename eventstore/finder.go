@@ -15,8 +15,10 @@ type finder struct {
 	gathered  *walk.Batch
 	positions []uint64 // of gathered
 	asked     int      // how many of positions
-	// ids and records are those of the snapshot, once they were needed.
-	ids, records *walk.Tree
+	// records is that of the snapshot once there is gathered, and ids once it was
+	// needed.
+	records, ids walk.Tree
+	hasIDs       bool
 }
 
 func (f *finder) close() {
@@ -27,9 +29,15 @@ func (f *finder) close() {
 	}
 }
 
-// scattered is how many positions it takes to look them up together, and how far
-// they are apart at least, on average.
-const scattered, apart = 4, 2
+const (
+	// apart is how far positions are from each other at least, on average, that
+	// are looked up together.
+	apart = 2
+	// fewMissing is how many of them may be missing on the pages that are known,
+	// for the others to be looked up one by one: a few always are, since each
+	// transaction begins on pages that it finds free somewhere.
+	fewMissing = 2
+)
 
 // gather looks at positions that the index listed, in the direction of reading,
 // before they are asked for. There are at most [walk.Max], and they stay the
@@ -37,25 +45,31 @@ const scattered, apart = 4, 2
 func (f *finder) gather(positions []uint64) error {
 	f.positions, f.asked = nil, 0
 	v, n := f.view, len(positions)
-	if n < scattered {
+	if n == 0 || f.has(positions[0]) || f.next() == positions[0] {
 		return nil
 	}
-	if first, last := positions[0], positions[n-1]; max(first, last)-min(first, last) < uint64(apart*n) {
+	if first, last := positions[0], positions[n-1]; n > 1 && max(first, last)-min(first, last) < uint64(apart*n) {
 		return nil
 	}
-	if f.ids == nil {
-		ids, err := v.mapped.Tree(v.env, v.txn, v.ids, idsName, 8)
-		if err != nil {
-			return err
-		}
+	if f.gathered == nil {
 		records, err := v.log.mapped.Tree(v.log.env, v.log.txn, v.log.records, recordsName, 16)
 		if err != nil {
 			return err
 		}
-		f.ids, f.records, f.gathered = &ids, &records, batches.Get().(*walk.Batch)
+		f.records, f.gathered = records, batches.Get().(*walk.Batch)
 	}
-	f.gathered.FindAll(f.ids, f.records, positions, idsPerBlock)
 	f.positions = positions
+	if f.gathered.FindKnown(&f.records, &v.log.places, positions) <= fewMissing {
+		return nil
+	}
+	if !f.hasIDs {
+		ids, err := v.mapped.Tree(v.env, v.txn, v.ids, idsName, 8)
+		if err != nil {
+			return err
+		}
+		f.ids, f.hasIDs = ids, true
+	}
+	f.gathered.FindAll(&f.ids, &f.records, &v.log.places, positions, idsPerBlock)
 	return nil
 }
 

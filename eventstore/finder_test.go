@@ -60,19 +60,20 @@ func TestScatteredEventsAreGathered(t *testing.T) {
 			if len(f.positions) != len(some) {
 				t.Fatalf("%d of %d positions were looked up together", len(f.positions), len(some))
 			}
+			missing := 0
 			for i, position := range some {
-				if _, ok := f.gathered.Placed(i, position); ok != walk.Able() {
-					t.Errorf("position %d: gathered %v", position, ok)
+				if _, ok := f.gathered.Placed(i, position); !ok {
+					missing++
 				}
 				if e, err := f.at(position); err != nil || e.Position() != position {
 					t.Errorf("position %d: %v, %v", position, e, err)
 				}
 			}
+			if missing > fewMissing && walk.Able() {
+				t.Errorf("%d of %d were not gathered", missing, len(some))
+			}
 		}
 		// Neighbours are for the window.
-		if err := f.gather(positions[:1]); err != nil || f.positions != nil {
-			t.Errorf("one position was gathered, %v", err)
-		}
 		if err := f.gather([]uint64{100, 101, 102, 103, 104}); err != nil || f.positions != nil {
 			t.Errorf("neighbours were gathered, %v", err)
 		}

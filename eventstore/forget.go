@@ -136,6 +136,20 @@ func (x *index) forget(old []keyedAppend, to uint64) error {
 				return err
 			}
 		}
-		return txn.Put(x.env.Meta(), []byte(forgottenKey), binary.BigEndian.AppendUint64(nil, to), 0)
+		return x.setForgotten(txn, to)
 	})
+}
+
+func (x *index) setForgotten(txn *lmdbenv.Txn, to uint64) error {
+	return txn.Put(x.env.Meta(), []byte(forgottenKey), binary.BigEndian.AppendUint64(nil, to), 0)
+}
+
+// passOver forgets events before the index has taken up their keys, if they are
+// next.
+func (x *index) passOver(txn *lmdbenv.Txn, after, to uint64) (passed bool, err error) {
+	at, err := x.forgotten(txn)
+	if err != nil || at != after {
+		return false, err
+	}
+	return true, x.setForgotten(txn, to)
 }

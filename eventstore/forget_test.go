@@ -161,6 +161,48 @@ func TestForgottenKeysLeaveTheIndex(t *testing.T) {
 	check("in an index made again")
 }
 
+// TestRebuildingPassesOverOldKeys makes an index again, many events at a time: keys
+// that nobody knows any more are not written to be removed.
+func TestRebuildingPassesOverOldKeys(t *testing.T) {
+	t.Parallel()
+	s, clock := retaining(t, t.TempDir())
+	for i := range int64(600) {
+		clock.Store(1_700_000_000_000 + i*time.Minute.Milliseconds())
+		mustAppend(t, s, underKey(fmt.Sprintf("k%d", i), i))
+	}
+	if _, err := s.settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.index.reset(s.log.store); err != nil {
+		t.Fatal(err)
+	}
+	for at := uint64(0); at < 600; at += 100 {
+		if err := s.log.env.View(func(txn *lmdbenv.Txn) error {
+			c := newChunk(at)
+			if err := (logView{s.log, txn}).gather(c, at+1, at+100); err != nil {
+				return err
+			}
+			h := harvest{chunks: []*chunk{c}, after: at, to: c.last(), head: s.recent.snapshot().head.id, retention: time.Hour}
+			return s.index.store(s.log.store, &h)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.index.env.View(func(txn *lmdbenv.Txn) error {
+		stat, err := txn.Stat(s.index.keys)
+		if err != nil {
+			return err
+		}
+		at, err := s.index.forgotten(txn)
+		if stat.Entries != 100 || at != 500 {
+			t.Errorf("%d keys, and those up to position %d forgotten", stat.Entries, at)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestForgettingGoesAroundDamage: a record that can't be read keeps old keys, and
 // not the store from going on.
 func TestForgettingGoesAroundDamage(t *testing.T) {

@@ -6,7 +6,10 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/commit"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
@@ -16,13 +19,16 @@ type harvest struct {
 	chunks []*chunk
 	after  uint64
 	to     place
+	// head is the last id of the log, by which keys are known, for so long.
+	head      event.ID
+	retention time.Duration
 }
 
 // harvest returns the events of (after, limit], both between appends, or the
 // first of them. Only a sealed tail's chunks can be read without keeping out who
 // adds to them.
 func (t *tail) harvest(after, limit uint64) harvest {
-	h := harvest{after: after}
+	h := harvest{after: after, head: t.head.id}
 	for _, c := range t.chunks[t.chunkOf(after+1):] {
 		if c.base >= limit || c.base >= after+catchUpEvents {
 			break
@@ -88,6 +94,9 @@ type keyedAppend struct {
 	at  place
 }
 
+// old reports whether no key of the harvest is known any more. None ever is again.
+func (h *harvest) old() bool { return !commit.KeyKnown(h.to.id, h.head, h.retention) }
+
 // keys returns the idempotency keys of the appends that begin in the harvest, in
 // order.
 func (h *harvest) keys() (keys []keyedAppend) {
@@ -133,7 +142,16 @@ func (w *harvestWriter) write(h *harvest) error {
 			rest = rest[n:]
 		}
 	}
-	for _, k := range h.keys() {
+	if h.old() {
+		if passed, err := w.index.passOver(w.txn, h.after, h.to.position); passed || err != nil {
+			return err
+		}
+	}
+	return w.putKeys(h.keys())
+}
+
+func (w *harvestWriter) putKeys(keys []keyedAppend) error {
+	for _, k := range keys {
 		w.key = append(w.key[:0], k.key...)
 		w.value = appendKeyEntry(w.value[:0], w.key, k.at)
 		if err := w.txn.Put(w.index.keys, w.key, w.value, 0); err != nil {

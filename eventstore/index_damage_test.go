@@ -251,7 +251,7 @@ func TestKeysWhileTheIndexIsMadeAgain(t *testing.T) {
 	if receipt, ok, err := reader.AppendByKey(t.Context(), "k17"); !errors.Is(err, event.ErrUnavailable) {
 		t.Errorf("without an index: %+v, %v, %v", receipt, ok, err)
 	}
-	if err := writer.follow(0, 600); err != nil {
+	if err := writer.follow(0, writer.recent.snapshot().head); err != nil {
 		t.Fatal(err)
 	}
 	if receipt, ok, err := reader.AppendByKey(t.Context(), "k17"); err != nil || !ok || receipt.First != 35 {

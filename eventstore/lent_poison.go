@@ -7,6 +7,9 @@ import "github.com/verbatim-es/verbatim/event"
 // poison is no length and no offset that a record can have.
 const poison = 0xdb
 
+// poisoned says that a snapshot lends copies.
+const poisoned = true
+
 // lent are copies of the events that a snapshot gave out.
 type lent struct{ records [][]byte }
 

@@ -2,8 +2,9 @@ package eventstore
 
 import "sync"
 
-// ahead is how many hits are listed before their events are read.
-const ahead = 128
+// ahead is how many hits are listed before their events are read, and atFirst how
+// many of them when it begins: most streams are short.
+const ahead, atFirst = 128, 16
 
 // listing is what a plan lists from one position to another, some hits at a time.
 type listing struct {

@@ -21,6 +21,7 @@ type eventLog struct {
 	schemas   lmdbenv.DBI
 	store     event.ID
 	mapped    walk.Map
+	places    walk.Places
 	// last is the id of the last event, as of open and of this store's own
 	// commits. It is the folder's.
 	last event.ID
@@ -349,15 +350,33 @@ func (v logView) scan(position uint64, backward bool) (*scan, error) {
 	return s, nil
 }
 
+// ahead returns how many events the scan has at hand, from its position to another
+// one that exists: at least one.
+func (s *scan) ahead(to uint64) (int, error) {
+	if !s.has(s.position) {
+		if err := s.fill(s.position); err != nil {
+			return 0, err
+		}
+	}
+	most := to - s.position
+	if s.backward {
+		most = s.position - to
+	}
+	return int(min(uint64(s.count)-s.index(s.position), most+1)), nil
+}
+
 // next returns the event at the scan's position and moves on. The caller knows
 // that there is one.
 func (s *scan) next() (event.Event, error) {
 	e, err := s.at(s.log, s.position)
-	if err != nil {
-		return event.Event{}, err
+	if err == nil {
+		s.advance()
 	}
+	return e, err
+}
+
+func (s *scan) advance() {
 	if s.position++; s.backward {
 		s.position -= 2
 	}
-	return e, nil
 }

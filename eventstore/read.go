@@ -3,7 +3,7 @@ package eventstore
 import (
 	"context"
 	"iter"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -90,19 +90,33 @@ func (s *Store) await(ctx context.Context, sel event.Selection, o event.PageOpti
 	}
 }
 
-// page reads one page.
+// page reads one page, into the buffer where there is one.
 func (s *Store) page(ctx context.Context, sel event.Selection, o event.PageOptions) (event.Page, error) {
+	if o.Buffer != nil {
+		return s.pageInto(ctx, &sel, o)
+	}
+	sheet := sheets.Get().(*sheet)
+	defer sheet.putBack()
+	o.Buffer = sheet.bytes
+	page, err := s.pageInto(ctx, &sel, o)
+	if err == nil {
+		sheet.tear(&page)
+	}
+	return page, err
+}
+
+func (s *Store) pageInto(ctx context.Context, sel *event.Selection, o event.PageOptions) (event.Page, error) {
 	p := &pageReader{maxBytes: o.MaxBytes}
 	if p.maxBytes <= 0 {
 		p.maxBytes = event.DefaultPageBytes
 	}
-	snap, err := s.snapshot(!unfiltered(&sel))
+	snap, err := s.snapshot(!unfiltered(sel))
 	if err != nil {
 		return event.Page{}, err
 	}
 	defer snap.close()
-	p.reader = reader{snapshot: snap, ctx: ctx, sel: &sel, take: p.add, bound: scanBound}
-	p.page = event.Page{Head: snap.tail.head.position, Store: s.log.store, Checked: true}
+	p.reader = reader{snapshot: snap, ctx: ctx, sel: sel, take: p.add, bound: scanBound}
+	p.page = event.Page{Records: o.Buffer[:0], Head: snap.tail.head.position, Store: s.log.store, Checked: true}
 	if err := p.read(); err != nil {
 		return event.Page{}, closedError(err)
 	}
@@ -115,6 +129,7 @@ type pageReader struct {
 	reader
 	maxBytes int
 	page     event.Page
+	last     int // where the page's last record begins
 	// full is set when the page is done before the selection is.
 	full bool
 }
@@ -127,37 +142,50 @@ func (p *pageReader) add(e event.Event) bool {
 		p.full = true
 		return false
 	}
-	p.room(len(record))
+	p.last = len(p.page.Records)
 	p.page.Records = append(p.page.Records, record...)
 	p.page.Count++
-	p.page.Last = e.Position()
 	if p.page.Count == p.sel.Limit || len(p.page.Records) >= p.maxBytes {
-		p.full = p.page.Last != p.limit()
+		p.full = e.Position() != p.limit()
 		return false
 	}
 	return true
 }
 
-// room makes room for a record. Pages are either small or full, so the bytes
-// grow in few and large steps.
-func (p *pageReader) room(n int) {
-	const least, factor = 4 << 10, 4
-	if have := cap(p.page.Records); have-len(p.page.Records) < n {
-		size := min(max(factor*have, least), p.maxBytes)
-		p.page.Records = slices.Grow(p.page.Records, max(n, size-len(p.page.Records)))
+// finish says how the page ended.
+func (p *pageReader) finish() {
+	switch p.page.More = p.full || p.stopped; {
+	case p.stopped:
+		p.page.Last = p.examined
+	case p.full:
+		p.page.Last = event.Trusted(p.page.Records[p.last:]).Position()
+	case p.sel.Backward:
+		p.page.Last = min(p.page.Head, 1)
+	default:
+		p.page.Last = p.page.Head
 	}
 }
 
-// finish says how the page ended.
-func (p *pageReader) finish() {
-	if p.stopped {
-		p.full, p.page.Last = true, p.examined
+// sheets are memory that pages are put together in. A page is then copied once
+// more, into memory of its own of just its size, which costs less than to clear
+// what it grows into.
+var sheets = sync.Pool{New: func() any { return new(sheet) }}
+
+type sheet struct{ bytes []byte }
+
+// maxSheet keeps one huge page from pinning its memory in the pool.
+const maxSheet = 1 << 20
+
+func (s *sheet) putBack() {
+	if cap(s.bytes) <= maxSheet {
+		sheets.Put(s)
 	}
-	if p.page.More = p.full; p.full {
-		return
-	}
-	p.page.Last = p.page.Head
-	if p.sel.Backward {
-		p.page.Last = min(p.page.Head, 1)
+}
+
+// tear copies the page off the sheet, on which it was put together.
+func (s *sheet) tear(p *event.Page) {
+	s.bytes = p.Records
+	if p.Records = nil; len(s.bytes) > 0 {
+		p.Records = append([]byte(nil), s.bytes...)
 	}
 }

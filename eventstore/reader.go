@@ -190,9 +190,6 @@ func (r *reader) all(from uint64) error {
 	return nil
 }
 
-// contextStep is how often a scan looks whether its context has ended.
-const contextStep = 32
-
 // scan reads the log from one position to another, which both exist.
 func (r *reader) scan(from, to uint64) error {
 	if r.done() || from == 0 {
@@ -203,19 +200,34 @@ func (r *reader) scan(from, to uint64) error {
 		return err
 	}
 	defer scan.close()
-	for !r.done() && !before(to, scan.position, r.sel.Backward) && scan.position > 0 {
-		if scan.position%contextStep == 0 || scan.position == from {
-			if err := r.ctx.Err(); err != nil {
-				return err
-			}
-		}
-		e, err := scan.next()
-		if err != nil {
+	for !r.done() && scan.position > 0 && !before(to, scan.position, r.sel.Backward) {
+		if err := r.ctx.Err(); err != nil {
 			return err
 		}
-		r.give(e)
+		if err := r.batch(scan, to); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// batch reads what a scan has before it, as far as a position.
+func (r *reader) batch(scan *scan, to uint64) error {
+	n, err := scan.ahead(to)
+	for i := int(scan.index(scan.position)); n > 0 && !r.enough; n, i = n-1, i+1 {
+		record, ok := scan.window.batch.Placed(i, scan.position)
+		if !ok {
+			e, err := scan.next() // says what is wrong
+			if err != nil {
+				return err
+			}
+			r.give(e)
+			continue
+		}
+		scan.advance()
+		r.give(event.Trusted(record))
+	}
+	return err
 }
 
 // forward reads with a filter: the index up to its checkpoint, the tail above.
@@ -283,7 +295,7 @@ func (r *reader) follow(s source, from, to uint64, events eventsOf) error {
 	p.bound, p.done = r.bound, r.ctx.Done()
 	l := newListing(p, from, to)
 	defer l.close()
-	for size := 1; !l.ended; size = min(8*size, ahead) {
+	for size := atFirst; !l.ended; size = min(8*size, ahead) {
 		if r.sel.Limit > 0 {
 			size = min(size, r.sel.Limit)
 		}

@@ -388,6 +388,7 @@ func (s *Store) logPosition() uint64 {
 // applyToIndex has the index take up the next events of the tail.
 func (s *Store) applyToIndex(after, limit uint64) (uint64, error) {
 	h := s.recent.seal().harvest(after, limit)
+	h.retention = s.limits.KeyRetention
 	if seeded == bugTrimEarly {
 		s.recent.trim(h.to.position)
 	}

@@ -78,7 +78,10 @@ func (s *Snapshot) Read(sel event.Selection) iter.Seq2[event.Event, error] {
 		r := reader{snapshot: s.view, ctx: s.ctx, sel: &sel, bound: math.MaxInt}
 		r.take = func(e event.Event) bool {
 			count++
-			wanted = yield(s.lent.lend(e), nil)
+			if poisoned {
+				e = s.lent.lend(e)
+			}
+			wanted = yield(e, nil)
 			return wanted && s.view != nil && count != sel.Limit
 		}
 		err := r.read()

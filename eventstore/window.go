@@ -86,10 +86,11 @@ func (w *window) find(v logView, position uint64) error {
 			_, _, err = w.cursor.Get(id, nil, lmdbenv.SetKey)
 		}
 	}
-	for ; err == nil && at < position; at++ {
-		_, _, err = w.cursor.Get(nil, nil, lmdbenv.Next)
+	found := err == nil
+	if found {
+		found, err = walk.Skip(w.cursor, position-at)
 	}
-	if lmdbenv.IsNotFound(err) {
+	if !found && err == nil || lmdbenv.IsNotFound(err) {
 		return &event.CorruptError{Position: position, Message: "the log has no way to it"}
 	}
 	w.moved(position)

@@ -151,6 +151,17 @@ func testPaging(t *testing.T, b *bench) {
 	}
 }
 
+func eventsOf(t *testing.T, page event.Page) (events []event.Event) {
+	t.Helper()
+	for e, err := range page.Events() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
 func testMaxBytes(t *testing.T, b *bench) {
 	all := b.fill(t, 10)
 	size := len(all[0].Record())
@@ -162,14 +173,7 @@ func testMaxBytes(t *testing.T, b *bench) {
 				if len(page.Records) > maxBytes && page.Count != 1 || pages > len(all) {
 					t.Fatalf("%+v by %d bytes: %d events of %d bytes", s, maxBytes, page.Count, len(page.Records))
 				}
-				var got []event.Event
-				for e, err := range page.Events() {
-					if err != nil {
-						t.Fatal(err)
-					}
-					got = append(got, e)
-				}
-				equal(t, fmt.Sprintf("%+v by %d bytes", s, maxBytes), got, want[:min(page.Count, len(want))])
+				equal(t, fmt.Sprintf("%+v by %d bytes", s, maxBytes), eventsOf(t, page), want[:min(page.Count, len(want))])
 				want = want[min(page.Count, len(want)):]
 				if !page.More {
 					break
@@ -178,6 +182,48 @@ func testMaxBytes(t *testing.T, b *bench) {
 			}
 			if len(want) > 0 {
 				t.Errorf("%+v by %d bytes: %d events are missing", s, maxBytes, len(want))
+			}
+		}
+	}
+}
+
+// testKeptPages reads all, page by page, and looks at the pages when the last is
+// there: one that came without a buffer is the reader's own, whatever is read
+// after it.
+func testKeptPages(t *testing.T, b *bench) {
+	all := b.fill(t, 40)
+	size := len(all[0].Record())
+	for _, s := range []event.Selection{{}, {Backward: true}, {Tags: []string{"all:yes"}}} {
+		var kept []event.Page
+		for page := (event.Page{More: true}); page.More; s.After = page.Last {
+			page = b.page(t, s, event.PageOptions{MaxBytes: 3 * size})
+			kept = append(kept, page)
+		}
+		s.After = 0
+		var got []event.Event
+		for _, page := range kept {
+			got = append(got, eventsOf(t, page)...)
+		}
+		equal(t, fmt.Sprintf("%+v", s), got, selected(all, s))
+	}
+}
+
+// testBuffer reads into buffers that are too small, that fit, and that are used
+// again.
+func testBuffer(t *testing.T, b *bench) {
+	all := b.fill(t, 40)
+	size := len(all[0].Record())
+	for _, buffer := range [][]byte{{}, make([]byte, size+1), make([]byte, 3, 1<<20)} {
+		for _, s := range []event.Selection{{}, {Backward: true}, {Tags: []string{"all:yes"}}} {
+			want := selected(all, s)
+			for page := (event.Page{More: true}); page.More; s.After = page.Last {
+				page = b.page(t, s, event.PageOptions{MaxBytes: 3 * size, Buffer: buffer})
+				equal(t, fmt.Sprintf("%+v after %d", s, s.After), eventsOf(t, page), want[:min(page.Count, len(want))])
+				want = want[min(page.Count, len(want)):]
+				buffer = page.Records
+			}
+			if len(want) > 0 {
+				t.Errorf("%+v: %d events are missing", s, len(want))
 			}
 		}
 	}

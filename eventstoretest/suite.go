@@ -41,6 +41,8 @@ func Run(t *testing.T, open func(t *testing.T) event.Log) {
 		{"Read/Starts", testStarts},
 		{"Read/Paging", testPaging},
 		{"Read/MaxBytes", testMaxBytes},
+		{"Read/KeptPages", testKeptPages},
+		{"Read/Buffer", testBuffer},
 		{"Read/BadSelection", testBadSelection},
 		{"Wait/Woken", testWaitWoken},
 		{"Wait/NeverMissed", testWaitNeverMissed},

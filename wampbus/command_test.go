@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gammazero/nexus/v3/wamp"
+
 	"github.com/verbatim-es/verbatim/aggregate"
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/event/memstore"
@@ -12,6 +14,7 @@ import (
 	"github.com/verbatim-es/verbatim/examples/bank/account"
 	"github.com/verbatim-es/verbatim/wampbus"
 	"github.com/verbatim-es/verbatim/wampbus/client"
+	"github.com/verbatim-es/verbatim/wampbus/internal/codec"
 )
 
 // What caused a command, and what goes with it, reaches its events over the
@@ -92,4 +95,45 @@ func TestPanickingDecider(t *testing.T) {
 	if !errors.As(err, &internal) || internal.URI != "es.error.internal" || strings.Contains(err.Error(), "1234") || errors.Is(err, event.ErrOutcomeUnknown) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// slow is a teller who ponders over debits until released.
+type slow struct {
+	bank.Teller
+	release chan struct{}
+}
+
+func (s slow) DecideDebit(*account.Account, account.Debit, *account.Decision) error {
+	<-s.release
+	return nil
+}
+
+// A caller gets its answer in time although the decider never returns, and the
+// call is over.
+func TestEndlessDecider(t *testing.T) {
+	t.Parallel()
+	store, err := memstore.New(account.Schema)
+	if err != nil {
+		t.Fatal(err)
+	}
+	teller := slow{release: make(chan struct{})}
+	accounts := account.NewHandler(store, teller, aggregate.Options{})
+	h := serve(t, wampbus.Options{
+		Log: store, Schemas: store.Schemas(), Anonymous: wampbus.Commander,
+		Handlers: []wampbus.CommandHandler{accounts},
+	})
+	w := h.join(t, codec.MessagePack)
+	w.send(&wamp.Call{
+		Request: 1, Options: wamp.Dict{"timeout": 20}, Procedure: "es.command.account.debit",
+		Arguments: wamp.List{"1", account.NewDebit(account.DebitFields{Amount: 1})},
+	})
+	if m, ok := w.receive().(*wamp.Error); !ok || m.Error != wamp.ErrTimeout {
+		t.Errorf("got %#v", m)
+	}
+	eventually(t, "no call is in flight", func() bool { return h.bus.Stats().CallsInFlight == 0 })
+	if s := accounts.Stats(); s.Abandoned != 1 {
+		t.Errorf("stats %+v", s)
+	}
+	close(teller.release)
+	eventually(t, "the decider has returned", func() bool { return accounts.Stats().Abandoned == 0 })
 }

@@ -87,6 +87,7 @@ type decider struct {
 	id       event.ID
 	versions map[string]uint64
 	keys     map[string]*Earlier
+	accepted accepted
 }
 
 func (d *decider) decide(p *Proposal) Outcome {
@@ -168,12 +169,8 @@ func (d *decider) match(p *Proposal, i int, c event.NoneMatch) uint64 {
 	if position := d.state.Match(c.Query, max(c.After, p.Facts.At)); position != 0 {
 		return position
 	}
-	for _, e := range d.batch.Events {
-		if e.Position() > c.After && c.Query.Matches(e) {
-			return e.Position()
-		}
-	}
-	return 0
+	d.accepted.grow(d.batch.Events)
+	return d.accepted.match(c.Query, c.After)
 }
 
 func (d *decider) version(p *Proposal, stream string) uint64 {

@@ -101,23 +101,92 @@ func (m *Map) learn(txn *lmdbenv.Txn, db lmdbenv.DBI, base uintptr, pageSize uin
 // maxFound is where FindAll ends, in bytes of records.
 const maxFound = 512 << 10
 
-// FindAll looks records up by their positions, at most [Max]. ids has blocks of
-// ids: those of the positions from 1, perBlock in each, under the block's number
-// from 0, 8 bytes big endian. records has the records under their ids. Placed
-// then answers for the i-th of the positions; of one that it is not there for
-// nothing is known, and Record must not be called. What is behind half a megabyte
-// of records is not looked at: who takes a few large ones does not pay for many.
-func (b *Batch) FindAll(ids, records *Tree, positions []uint64, perBlock int) {
-	if len(positions) > Max {
-		panic("walk: more positions than a batch has room for")
-	}
-	if b.c.count = 0; !able || ids.c.base == nil || records.c.base == nil || len(positions) == 0 {
+// FindAll looks records up by their positions, at most [Max]. records has them
+// under their ids, in the order of their positions, and never loses one; places
+// are those of its records, which FindAll adds to. ids has blocks of ids: those of
+// the positions from 1, perBlock in each, under the block's number from 0, 8 bytes
+// big endian. Placed then answers for the i-th of the positions; of one that it is
+// not there for nothing is known, and Record must not be called. What is behind
+// half a megabyte of records is not looked at: who takes a few large ones does not
+// pay for many.
+func (b *Batch) FindAll(ids, records *Tree, places *Places, positions []uint64, perBlock int) {
+	if !b.askable(records, positions) || ids.c.base == nil {
 		b.none(len(positions))
 		return
 	}
-	C.walk_find_all(&ids.c, &records.c, (*C.uint64_t)(unsafe.SliceData(positions)), C.uint32_t(len(positions)), C.uint32_t(perBlock), maxFound, &b.c)
-	runtime.KeepAlive(positions)
+	for i, position := range positions {
+		b.places[i].leaf = C.uint64_t(places.guess(position))
+	}
+	b.find(ids, records, places, positions, perBlock)
+	for i, position := range positions {
+		if _, ok := b.Placed(i, position); ok {
+			records.learn(places, &b.places[i], position)
+		}
+	}
 }
+
+// FindKnown is FindAll without a table of ids, by places alone. It returns how many
+// are not there.
+func (b *Batch) FindKnown(records *Tree, places *Places, positions []uint64) (missing int) {
+	if !b.askable(records, positions) {
+		b.none(len(positions))
+		return len(positions)
+	}
+	for i, position := range positions {
+		b.places[i].leaf = C.uint64_t(places.guess(position))
+	}
+	b.find(&noTree, records, places, positions, 1)
+	for i, position := range positions {
+		if _, ok := b.Placed(i, position); !ok {
+			missing++
+		}
+	}
+	return missing
+}
+
+func (b *Batch) askable(records *Tree, positions []uint64) bool {
+	if len(positions) > Max {
+		panic("walk: more positions than a batch has room for")
+	}
+	return able && records.c.base != nil && len(positions) > 0
+}
+
+// noTree is the tree of no ids.
+var noTree Tree
+
+func (b *Batch) find(ids, records *Tree, places *Places, positions []uint64, perBlock int) {
+	kept := places.pages()
+	C.walk_find_all(&ids.c, &records.c, (*C.uint64_t)(unsafe.SliceData(kept)), C.uint64_t(len(kept)), (*C.uint64_t)(unsafe.SliceData(positions)), &b.places[0], C.uint32_t(len(positions)), C.uint32_t(perBlock), maxFound, &b.c)
+	runtime.KeepAlive(positions)
+	runtime.KeepAlive(kept)
+}
+
+// learn remembers where a position was found by the tree, unless that may change,
+// and with it all the neighbours of the leaf that do not.
+func (t *Tree) learn(places *Places, at *C.walk_place, position uint64) {
+	leaf, first := uint64(at.leaf), uint64(at.first)
+	if leaf == 0 || first > position { // on a damaged page
+		return
+	}
+	places.learn(leaf, first)
+	if places.keeps(leaf) {
+		return
+	}
+	var children [maxChildren]C.uint64_t
+	n := int(C.walk_children(&t.c, at.parent, &children[0], maxChildren))
+	if n > 0 && at.last == 1 {
+		n--
+	}
+	pages := make([]uint64, n)
+	for i := range pages {
+		pages[i] = uint64(children[i])
+	}
+	places.keep(pages, uint64(t.c.pages))
+}
+
+// maxChildren is how many children a branch of ids may have, with pages of 4 KiB. Of
+// larger pages some leaves are not kept.
+const maxChildren = 256
 
 // none is a batch of n records that are not there.
 func (b *Batch) none(n int) {

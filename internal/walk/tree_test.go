@@ -99,6 +99,7 @@ func TestFindAllFindsWhatIsThere(t *testing.T) {
 		e := newTabled(t, last)
 		random := rand.New(rand.NewPCG(last, 1))
 		var m Map
+		var places Places
 		if err := e.env.View(func(txn *lmdbenv.Txn) error {
 			ids, records := e.trees(t, &m, txn)
 			b := new(Batch)
@@ -108,7 +109,7 @@ func TestFindAllFindsWhatIsThere(t *testing.T) {
 					positions[i] = 1 + random.Uint64N(last+last/8+1)
 				}
 				positions[random.IntN(len(positions))] = 1 << 63
-				b.FindAll(&ids, &records, positions, perBlock)
+				b.FindAll(&ids, &records, &places, positions, perBlock)
 				for i, position := range positions {
 					got, ok := b.Placed(i, position)
 					if ok != e.there(position) {
@@ -164,7 +165,7 @@ func TestFindAllIsBounded(t *testing.T) {
 			positions = append(positions, position+1)
 		}
 		b := new(Batch)
-		b.FindAll(&ids, &tree, positions, perBlock)
+		b.FindAll(&ids, &tree, new(Places), positions, perBlock)
 		const most = maxFound/size + 1
 		for i, position := range positions {
 			if _, ok := b.Placed(i, position); ok != (i < most) {
@@ -174,6 +175,115 @@ func TestFindAllIsBounded(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestPlacesOfALogThatGrows looks records up by what was learned in transactions
+// before and after: a log that only grows has them there for ever, but for those
+// of its last page.
+func TestPlacesOfALogThatGrows(t *testing.T) {
+	t.Parallel()
+	if !able {
+		t.Skip("this processor checks no records here")
+	}
+	e := tabled{}
+	e.env, e.db = env(t)
+	var err error
+	if e.ids, err = e.env.OpenDB("ids"); err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	block := make([]byte, perBlock*16)
+	grow := func(n uint64) {
+		t.Helper()
+		if err := e.env.Update(func(txn *lmdbenv.Txn) error {
+			for range n {
+				e.last++
+				id := idOf(e.last)
+				copy(block[16*((e.last-1)%perBlock):], id[:])
+				key := binary.BigEndian.AppendUint64(nil, (e.last-1)/perBlock)
+				pad := int(e.last / 1000 * 7) // more and more
+				if e.last%100 == 0 {
+					pad = 700
+				}
+				if err := txn.Put(e.db, id[:], record(t, e.last, pad), lmdbenv.Append); err != nil {
+					return err
+				}
+				if err := txn.Put(e.ids, key, block, 0); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var m Map
+	var places Places
+	b := new(Batch)
+	find := func(txn *lmdbenv.Txn, last uint64, newest bool) {
+		t.Helper()
+		ids, records := e.trees(t, &m, txn)
+		positions := []uint64{last, last - 1} // of the last page
+		for len(positions) < 40 {
+			positions = append(positions, 1+random.Uint64N(last))
+		}
+		b.FindAll(&ids, &records, &places, positions, perBlock)
+		for i, position := range positions {
+			got, ok := b.Placed(i, position)
+			if !ok {
+				t.Fatalf("of %d, position %d is not found", last, position)
+			}
+			id := idOf(position)
+			want, err := txn.Get(e.db, id[:])
+			if err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("of %d, position %d: another record, %v", last, position, err)
+			}
+			if newest && &got[0] != &want[0] {
+				t.Fatalf("of %d, position %d: found where nobody keeps it from being written to", last, position)
+			}
+		}
+	}
+	grow(3)
+	step := func() {
+		old, err := e.env.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer old.Close()
+		last := e.last
+		for range random.IntN(4) {
+			grow(1 + random.Uint64N(60))
+		}
+		if random.IntN(8) == 0 {
+			grow(500)
+		}
+		if err := e.env.View(func(txn *lmdbenv.Txn) error {
+			find(txn, e.last, true)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		find(old.Txn, last, false)
+	}
+	for e.last < 9000 {
+		step()
+	}
+	known := 0
+	if err := e.env.View(func(txn *lmdbenv.Txn) error {
+		_, records := e.trees(t, &m, txn)
+		for position := uint64(1); position <= e.last; position++ {
+			known += 1 - b.FindKnown(&records, &places, []uint64{position})
+		}
+		if b.FindKnown(&records, &places, []uint64{e.last}) == 0 {
+			t.Error("a record of the last page is known")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if uint64(known) < e.last/2 {
+		t.Errorf("%d of %d are known by their places", known, e.last)
 	}
 }
 
@@ -196,7 +306,7 @@ func TestTreeIsOfItsTransaction(t *testing.T) {
 	b := new(Batch)
 	found := func(txn *lmdbenv.Txn) bool {
 		ids, records := e.trees(t, &m, txn)
-		b.FindAll(&ids, &records, []uint64{49, 50}, perBlock)
+		b.FindAll(&ids, &records, new(Places), []uint64{49, 50}, perBlock)
 		if _, ok := b.Placed(0, 49); ok != able {
 			t.Errorf("position 49: %v", ok)
 		}
@@ -226,7 +336,7 @@ func TestNoTree(t *testing.T) {
 			return err
 		}
 		b := new(Batch)
-		b.FindAll(&empty, &empty, []uint64{1, 2}, perBlock)
+		b.FindAll(&empty, &empty, new(Places), []uint64{1, 2}, perBlock)
 		for i := range 2 {
 			if _, ok := b.Placed(i, uint64(i+1)); ok {
 				t.Error("an empty tree has a record")
@@ -242,6 +352,7 @@ func TestNoTree(t *testing.T) {
 // its trees.
 type image struct {
 	original, memory []byte
+	places           Places
 	idsRoot, logRoot uint64
 	pageSize, last   uint64
 	positions        []uint64
@@ -296,7 +407,7 @@ func (m *image) check(t testing.TB, b *Batch) (placed int) {
 	base, pages := unsafe.Pointer(&m.memory[0]), uint64(len(m.memory))/m.pageSize
 	ids := treeAt(base, pages, m.pageSize, m.idsRoot, 8)
 	records := treeAt(base, pages, m.pageSize, m.logRoot, 16)
-	b.FindAll(&ids, &records, m.positions, perBlock)
+	b.FindAll(&ids, &records, &m.places, m.positions, perBlock)
 	for i, position := range m.positions {
 		got, ok := b.Placed(i, position)
 		if !ok {
@@ -311,6 +422,16 @@ func (m *image) check(t testing.TB, b *Batch) (placed int) {
 		}
 	}
 	return placed
+}
+
+// misplace has the places name any page, or none.
+func (m *image) misplace(random *rand.Rand) {
+	m.places = Places{}
+	for first := uint64(1); first <= m.last; first += 64 {
+		if page := random.Uint64N(uint64(len(m.memory))/m.pageSize + 2); random.IntN(3) > 0 {
+			m.places.learn(page, first)
+		}
+	}
 }
 
 // TestDamagedTreeIsNotLeft damages trees everywhere, by a bit and by whole bytes:
@@ -332,6 +453,9 @@ func TestDamagedTreeIsNotLeft(t *testing.T) {
 		if random.IntN(2) == 0 {
 			at = at / int(m.pageSize) * int(m.pageSize) // what a page says about itself
 			at += random.IntN(64)
+		}
+		if random.IntN(4) == 0 {
+			m.misplace(random)
 		}
 		before := m.memory[at]
 		for _, after := range []byte{before ^ 1<<random.IntN(8), 0, 0xff} {
@@ -426,7 +550,7 @@ func TestEdgeOfTheMap(t *testing.T) {
 			ids := treeAt(unsafe.Pointer(&memory[0]), 6, uint64(size), uint64(idsAt), 8)
 			records := treeAt(unsafe.Pointer(&memory[0]), 6, uint64(size), uint64(logAt), 16)
 			b := new(Batch)
-			b.FindAll(&ids, &records, []uint64{1, 2}, perBlock)
+			b.FindAll(&ids, &records, new(Places), []uint64{1, 2}, perBlock)
 			if got, ok := b.Placed(0, 1); ok != c.placed || ok && !bytes.Equal(got, small) && !bytes.Equal(got, large) {
 				t.Errorf("placed %v", ok)
 			}

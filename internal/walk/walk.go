@@ -16,6 +16,8 @@ package walk
 #cgo darwin LDFLAGS: -Wl,-undefined,dynamic_lookup
 #cgo noescape walk_fill
 #cgo nocallback walk_fill
+#cgo noescape walk_skip
+#cgo nocallback walk_skip
 #cgo noescape walk_find
 #cgo nocallback walk_find
 #include "walk.h"
@@ -41,7 +43,10 @@ const (
 )
 
 // Batch is records that follow each other. It may be used again.
-type Batch struct{ c C.walk_batch }
+type Batch struct {
+	c      C.walk_batch
+	places [Max]C.walk_place
+}
 
 // handle is the offset of LMDB's cursor in lmdb-go's, which does not export it.
 var handle = func() uintptr {
@@ -83,8 +88,18 @@ func (b *Batch) Find(ids *lmdbenv.Cursor, block uint64, offset, blockBytes int, 
 	return b.c.count > 0, failure(rc)
 }
 
+// Skip moves the cursor by n records. It reports false when there are not that
+// many.
+func Skip(c *lmdbenv.Cursor, n uint64) (bool, error) {
+	rc := C.walk_skip(cursorOf(c), C.uint64_t(n))
+	runtime.KeepAlive(c)
+	return rc == 0, failure(rc)
+}
+
+// notFound is LMDB's MDB_NOTFOUND.
+const notFound = -30798
+
 func failure(rc C.int) error {
-	const notFound = -30798
 	switch {
 	case rc == 0 || rc == notFound:
 		return nil

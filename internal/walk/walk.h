@@ -1,3 +1,6 @@
+#ifndef WALK_H
+#define WALK_H
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -8,8 +11,8 @@ typedef struct {
 	uint64_t position; /* that the record states, when it is placed */
 	uint32_t keysize;
 	uint32_t size;     /* of the value, at most 4 GiB: LMDB's own bound */
-	uint32_t intact;   /* 1: length and checksum are those of a record */
-	uint32_t placed;   /* 1: intact, and the key is the id that it states */
+	uint32_t placed;   /* 1: a whole record, and the key is the id that it states */
+	uint32_t pad;
 } walk_item;
 
 typedef struct {
@@ -18,6 +21,15 @@ typedef struct {
 	uint32_t pad;
 	walk_item items[256];
 } walk_batch;
+
+/* The leaf on which a record was found, and the page that led to it. Leaf 0 is none. */
+typedef struct {
+	uint64_t leaf;
+	uint64_t parent; /* 0 is none */
+	uint64_t first;  /* position of the leaf's first record */
+	uint32_t last;   /* the parent is the last of its level */
+	uint32_t pad;
+} walk_place;
 
 /* A tree of LMDB in the state of a transaction. */
 typedef struct {
@@ -43,8 +55,22 @@ static inline uint64_t be64(const unsigned char *p) {
 
 void walk_add(walk_batch *out, const unsigned char *key, size_t keysize, const unsigned char *value, size_t size);
 void walk_add_none(walk_batch *out);
+void walk_check(walk_batch *batch); /* all of it */
+
+/* Reads the position that a record states, which may be no record. */
+int walk_position(const unsigned char *record, uint32_t size, uint64_t *position);
+
+/* Reports whether a record, which may be none, states a position and the id that its key of 16 bytes is. */
+int walk_states(const unsigned char *record, uint32_t size, const unsigned char *key, uint64_t position);
 
 int walk_can_check(void);
 int walk_fill(void *cursor, int first, int further, uint32_t max, uint64_t max_bytes, walk_batch *out);
+int walk_skip(void *cursor, uint64_t n);
 int walk_find(void *ids, uint64_t block, uint32_t offset, size_t block_bytes, void *records, walk_batch *out);
-void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_t *positions, uint32_t n, uint32_t per_block, uint64_t max_bytes, walk_batch *out);
+/* kept are the pages of records that do not change any more, as so many words of bits. */
+void walk_find_all(const walk_tree *ids, const walk_tree *records, const uint64_t *kept, uint64_t words, const uint64_t *positions, walk_place *places, uint32_t n, uint32_t per_block, uint64_t max_bytes, walk_batch *out);
+
+/* Lists the children of a branch, and returns how many: at most max. */
+uint32_t walk_children(const walk_tree *t, uint64_t page, uint64_t *children, uint32_t max);
+
+#endif

@@ -157,6 +157,22 @@ func TestWalkIsACursor(t *testing.T) {
 				}
 			}
 		}
+		for _, n := range []uint64{0, 1, 700, 1499, 1500} {
+			if _, _, err := c.Get(nil, nil, lmdbenv.First); err != nil {
+				return err
+			}
+			ok, err := Skip(c, n)
+			if err != nil || ok != (n < 1500) {
+				t.Fatalf("skip %d: %v, %v", n, ok, err)
+			}
+			if !ok {
+				continue
+			}
+			want := idOf(n)
+			if key, _, err := c.Get(nil, nil, lmdbenv.Current); err != nil || !bytes.Equal(key, want[:]) {
+				t.Fatalf("skip %d: at %x, %v", n, key, err)
+			}
+		}
 		// From where the cursor is.
 		id := idOf(700)
 		if _, _, err := c.Get(id[:], nil, lmdbenv.SetKey); err != nil {
@@ -244,7 +260,8 @@ func TestFindFollowsTheTable(t *testing.T) {
 	}
 }
 
-// FuzzPlaced compares with event.CheckRecord, on values as LMDB returns them.
+// FuzzPlaced compares with event.CheckRecord, on values as LMDB returns them, of
+// which three are checked together.
 func FuzzPlaced(f *testing.F) {
 	good := record(f, 1, 3)
 	f.Add(good)
@@ -264,10 +281,13 @@ func FuzzPlaced(f *testing.F) {
 		if len(value) == 0 {
 			return
 		}
-		id := idOf(1)
+		values := [][]byte{record(t, 0, 1), value, record(t, 2, 40)}
 		err := env.Update(func(txn *lmdbenv.Txn) error {
-			if err := txn.Put(db, id[:], value, 0); err != nil {
-				return err
+			for position, value := range values {
+				id := idOf(uint64(position))
+				if err := txn.Put(db, id[:], value, 0); err != nil {
+					return err
+				}
 			}
 			c, err := txn.OpenCursor(db)
 			if err != nil {
@@ -279,16 +299,22 @@ func FuzzPlaced(f *testing.F) {
 			if err != nil {
 				return err
 			}
-			if _, got := b.Record(0); n != 1 || !bytes.Equal(got, value) {
-				t.Fatalf("%d records, of %d bytes", n, len(got))
+			if n != len(values) {
+				t.Fatalf("%d records", n)
 			}
-			_, placed := b.Placed(0, 1)
-			_, err = event.Decode(value)
-			switch want := isPlaced(id[:], value, 1); {
-			case placed && event.CheckRecord(value) != nil:
-				t.Fatal("placed, and no record")
-			case placed != want && err == nil:
-				t.Fatalf("placed %v, want %v", placed, want)
+			for i, value := range values {
+				key, got := b.Record(i)
+				if !bytes.Equal(got, value) {
+					t.Fatalf("record %d has %d bytes", i, len(got))
+				}
+				_, placed := b.Placed(i, uint64(i))
+				_, err = event.Decode(value)
+				switch want := isPlaced(key, value, uint64(i)); {
+				case placed && event.CheckRecord(value) != nil:
+					t.Fatalf("record %d is placed, and no record", i)
+				case placed != want && err == nil:
+					t.Fatalf("record %d is placed %v, want %v", i, placed, want)
+				}
 			}
 			return enough
 		})

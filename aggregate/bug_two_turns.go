@@ -1,0 +1,5 @@
+//go:build bug_two_turns
+
+package aggregate
+
+const seeded = bugTwoTurns
