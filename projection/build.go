@@ -53,6 +53,9 @@ func databases(view string, slot byte, indexes []string) []string {
 	return names
 }
 
+// name is that of the rows' database.
+func (b *build) name() string { return databases(b.view.name, b.slot, nil)[0] }
+
 func (v *view) indexNames() []string {
 	names := make([]string, len(v.indexes))
 	for i, index := range v.indexes {

@@ -17,6 +17,7 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/event/upcast"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/internal/walk"
 )
 
 // Options of an engine. The zero value works.
@@ -115,6 +116,7 @@ type Engine struct {
 	logger  *slog.Logger
 	lock    *lmdbenv.Lock
 	env     *lmdbenv.Env
+	pages   walk.Map
 	catalog catalog
 
 	views map[string][]*view // all versions of a name, as they were given; never changes

@@ -86,7 +86,7 @@ func (e *Engine) begin(ctx context.Context, b *build, work func(*fold)) {
 	f.tx = newTx(f.ctx, b)
 	b.fold = f
 	go func() {
-		if f.err = f.tx.begin(e.env); f.err == nil {
+		if f.err = f.tx.begin(e); f.err == nil {
 			work(f)
 		}
 		f.end()

@@ -181,7 +181,7 @@ func (p *pieces) row(s extent) []byte {
 
 // find returns the row with that key, which it reads when it is the first to
 // ask.
-func (o *overlay) find(txn *lmdbenv.Txn, key []byte) (int32, error) {
+func (o *overlay) find(rows *lookup, key []byte) (int32, error) {
 	if o.last >= 0 && o.hasKey(o.last, key) {
 		return o.last, nil
 	}
@@ -189,7 +189,7 @@ func (o *overlay) find(txn *lmdbenv.Txn, key []byte) (int32, error) {
 	if o.last = o.byKey.find(hash, func(i int32) bool { return o.hasKey(i, key) }); o.last >= 0 {
 		return o.last, nil
 	}
-	stored, found, err := o.look(txn, key)
+	stored, found, err := o.look(rows, key)
 	if err != nil {
 		return 0, err
 	}
@@ -208,11 +208,11 @@ func (o *overlay) hasKey(i int32, key []byte) bool {
 }
 
 // look returns the row that the environment has.
-func (o *overlay) look(txn *lmdbenv.Txn, key []byte) (stored []byte, found bool, err error) {
+func (o *overlay) look(rows *lookup, key []byte) (stored []byte, found bool, err error) {
 	if o.whole {
 		return nil, false, nil
 	}
-	stored, found, err = getKey(txn, o.build.rows, key)
+	stored, found, err = rows.row(key)
 	if !found || err != nil {
 		return nil, false, err
 	}

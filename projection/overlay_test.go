@@ -86,7 +86,7 @@ func (w *overlayWorld) write(t *rapid.T) {
 
 func (w *overlayWorld) find(t *rapid.T, key string) (at int32) {
 	err := w.e.env.View(func(txn *lmdbenv.Txn) (err error) {
-		at, err = w.o.find(txn, encode([]Value{StringValue(key)}))
+		at, err = w.o.find(&lookup{engine: w.e, txn: txn, build: w.o.build}, encode([]Value{StringValue(key)}))
 		return err
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ type Tx struct {
 	// handler that never returns can be left behind: see fold.abandon.
 	mu      sync.Mutex
 	reader  *lmdbenv.Reader // nil until begin
+	rows    lookup          // by the reader
 	expired bool
 	// failed is the first error of the environment, which is not the
 	// handler's fault, also when the handler passes it on or drops it.
@@ -41,8 +42,8 @@ func newTx(ctx context.Context, b *build) *Tx {
 
 // begin takes the snapshot that is read. It fails when the transaction has
 // expired before.
-func (tx *Tx) begin(env *lmdbenv.Env) error {
-	reader, err := env.Begin()
+func (tx *Tx) begin(e *Engine) error {
+	reader, err := e.env.Begin()
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func (tx *Tx) begin(env *lmdbenv.Env) error {
 		reader.Close()
 		return err
 	}
-	tx.reader = reader
+	tx.reader, tx.rows = reader, lookup{engine: e, txn: reader.Txn, build: tx.build}
 	return tx.build.overlay.begin(reader.Txn)
 }
 
@@ -276,7 +277,7 @@ func (tx *Tx) find(pk Value) (int32, error) {
 
 // load returns the place of the row with tx.key.
 func (tx *Tx) load() (int32, error) {
-	i, err := tx.build.overlay.find(tx.reader.Txn, tx.key)
+	i, err := tx.build.overlay.find(&tx.rows, tx.key)
 	if _, isDamage := err.(*DamageError); err != nil && !isDamage {
 		err = tx.fail("get", err)
 	}
