@@ -53,7 +53,7 @@ type Options struct {
 	// it is soon too slow again. 0 means 1 s.
 	Patience time.Duration
 	// BuildHold is how long a build that catches up may hold up live views
-	// that have work, by storing what it folded; 0 means 20 ms. While they
+	// that have work, by storing what it folded; 0 means 10 ms. While they
 	// have none, it stores larger batches, and may hold up the first event
 	// after a quiet second for a second at most.
 	BuildHold time.Duration
@@ -81,7 +81,7 @@ const (
 	defaultHandlerTimeout = 30 * time.Second
 	defaultHandlerGrace   = 5 * time.Second
 	defaultPatience       = time.Second
-	defaultBuildHold      = 20 * time.Millisecond
+	defaultBuildHold      = 10 * time.Millisecond
 	defaultMaxWait        = time.Minute
 )
 
