@@ -54,8 +54,8 @@ type Options struct {
 	Patience time.Duration
 	// BuildHold is how long a build that catches up may hold up live views
 	// that have work, by storing what it folded; 0 means 10 ms. While they
-	// have none, it stores larger batches, and may hold up the first event
-	// after a quiet second for a second at most.
+	// have none, it stores larger batches, and may hold up the first events
+	// after a quiet second twice for half a second at most.
 	BuildHold time.Duration
 	// BuildRate bounds how many events a second each build reads that catches
 	// up; 0 means as many as it can.
