@@ -309,8 +309,9 @@ func (f *fold) progress() (at checkpoint, full bool) {
 }
 
 // watch looks after the folds in flight: a handler that takes too long has its
-// context ended, and one that does not care is left behind.
-func (e *Engine) watch(now time.Time) {
+// context ended, and one that does not care is left behind. An error is trouble
+// with the environment.
+func (e *Engine) watch(now time.Time) error {
 	for _, v := range e.all {
 		for _, b := range v.builds {
 			if f := b.fold; f != nil {
@@ -318,7 +319,7 @@ func (e *Engine) watch(now time.Time) {
 			}
 		}
 	}
-	e.countStuck(now)
+	return e.countStuck(now)
 }
 
 func (e *Engine) watchFold(f *fold, now time.Time) {
@@ -393,46 +394,6 @@ func (f *fold) leave(ifSeen bool) bool {
 	}
 	return f.tx.expireLocked()
 }
-
-// countStuck publishes which handlers have not returned for a while.
-func (e *Engine) countStuck(now time.Time) {
-	e.stuck = slices.DeleteFunc(e.stuck, (*fold).ended)
-	since := make(map[*view]time.Time)
-	for _, f := range e.stuck {
-		since[f.build.view] = f.since
-	}
-	for _, v := range e.all {
-		for _, b := range v.builds {
-			if f := b.fold; f != nil && f.seen%2 == 1 && now.Sub(f.since) >= e.watchEvery() {
-				since[v] = f.since
-			}
-		}
-	}
-	changed := false
-	for _, v := range e.all {
-		changed = changed || !v.stuckSince.Equal(since[v])
-	}
-	if changed {
-		e.update(func() {
-			for _, v := range e.all {
-				v.stuckSince = since[v]
-			}
-		})
-	}
-}
-
-// stuckFold returns a fold that was left behind in an old call of the view's
-// handler, which still runs, nil if there is none.
-func (e *Engine) stuckFold(v *view) *fold {
-	for _, f := range e.stuck {
-		if f.build.view == v && !f.ended() {
-			return f
-		}
-	}
-	return nil
-}
-
-func (e *Engine) isStuck(v *view) bool { return e.stuckFold(v) != nil }
 
 // halt ends the folds of these builds and waits for them, for a while. What
 // they folded is worth nothing afterwards.

@@ -87,6 +87,9 @@ func (e *Engine) end() {
 		e.logger.Error("the last batch of views was not stored", "error", err)
 	}
 	e.polls.Wait()
+	if err := e.publishStuck(nil); err != nil { // nobody watches them any more
+		e.logger.Error("es views goes on to show handlers that have not returned", "error", err)
+	}
 	e.update(func() {
 		e.stopped = true
 		for _, r := range e.requests {
@@ -164,8 +167,7 @@ func (e *Engine) step(ctx context.Context, tick <-chan time.Time) error {
 	case <-e.wake:
 		return nil
 	case now := <-tick:
-		e.watch(now)
-		return errors.Join(e.storeDue(), e.readInbox())
+		return errors.Join(e.watch(now), e.storeDue(), e.readInbox())
 	case <-ctx.Done():
 		return nil
 	}

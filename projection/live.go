@@ -213,7 +213,9 @@ func (e *Engine) await(ctx context.Context, running int) error {
 		case <-patience:
 			return e.leaveBehind()
 		case now := <-ticker.C:
-			e.watch(now)
+			if err := e.watch(now); err != nil {
+				return err
+			}
 			if running = e.runningLive(); running == 0 {
 				return nil
 			}
