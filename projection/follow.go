@@ -14,8 +14,9 @@ const (
 	// longPoll is how long one read waits for events; protocol 1 allows a
 	// minute.
 	longPoll = 50 * time.Second
-	// pageBytes is how much of the log is read at once.
-	pageBytes = 1 << 20
+	// pageBytes is how much of the log is read at once: so much that a local
+	// store puts it together in memory that it uses again.
+	pageBytes = 768 << 10
 	// The pauses after trouble with the log or the disk.
 	firstPause = 50 * time.Millisecond
 	lastPause  = 5 * time.Second
