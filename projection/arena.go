@@ -77,7 +77,7 @@ func (a *arena) reset() {
 		a.chunks = a.chunks[:keptChunks]
 	}
 	for i := range a.free {
-		a.free[i] = a.free[i][:0]
+		a.free[i] = emptied(a.free[i])
 	}
 	a.large, a.used, a.filled, a.rest = nil, 0, 0, nil
 }
@@ -129,4 +129,13 @@ func (a *arena) next() {
 	}
 	a.rest, a.place = a.chunks[a.filled], uint64(a.filled)*arenaChunk
 	a.filled++
+}
+
+// emptied returns a slice without its elements, for the next batch. One that was
+// made for far more than it had this time is given up.
+func emptied[T any](s []T) []T {
+	if cap(s) > 1<<10 && len(s) < cap(s)/16 {
+		return nil
+	}
+	return s[:0]
 }

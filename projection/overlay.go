@@ -104,12 +104,12 @@ func (o *overlay) reset() {
 		clear(c)
 	}
 	o.byKey.reset()
-	o.rows, o.changed, o.undo = o.rows[:0], o.changed[:0], o.undo[:0]
+	o.rows, o.changed, o.undo = emptied(o.rows), emptied(o.changed), emptied(o.undo)
 	o.last, o.whole = -1, false
 	o.left.reset()
 	o.pending.reset()
 	o.memory.reset()
-	o.held = o.held[:0]
+	o.held = emptied(o.held)
 }
 
 // begin is told what the environment has while a fold reads it: when that is no

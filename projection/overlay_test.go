@@ -133,3 +133,41 @@ func (w *overlayWorld) reset(t *rapid.T) {
 	w.o.reset()
 	w.begin(t)
 }
+
+// What a large batch needed is not kept by small ones.
+func TestOverlayGivesMemoryBack(t *testing.T) {
+	t.Parallel()
+	e := open(t, t.TempDir(), newMemory(), items(nil))
+	o := newOverlay(e.views["items"][0].main)
+	o.whole = true
+	batch := func(rows int) {
+		for i := range rows {
+			row := item{SKU: fmt.Sprint(i)}.pack()
+			at, err := o.find(nil, encode([]Value{StringValue(fmt.Sprint(i))}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.set(at, row)
+			o.set(at, row)
+			o.keep()
+		}
+		o.take()
+		o.reset()
+		o.whole = true
+	}
+	batch(50_000)
+	for range 10 {
+		batch(1)
+	}
+	kept := 8*len(o.byKey.slots) + 32*cap(o.rows) + 4*cap(o.changed) + 32*cap(o.pending.rows) + 8*cap(o.held) +
+		arenaChunk*(len(o.memory.chunks)+len(o.left.keys.chunks)+len(o.pending.entries.keys.chunks))
+	for _, list := range o.memory.free {
+		kept += 8 * cap(list)
+	}
+	if most := (3*keptChunks + 1) * arenaChunk; kept > most {
+		t.Errorf("%d bytes are kept, want %d at most", kept, most)
+	}
+	if len(o.byKey.slots) > fewestSlots || cap(o.rows)+cap(o.changed)+cap(o.pending.rows) > 3<<10 {
+		t.Errorf("room is kept for %d keys and %d rows", len(o.byKey.slots), cap(o.rows))
+	}
+}

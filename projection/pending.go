@@ -28,7 +28,7 @@ type pending struct {
 }
 
 func (p *pending) reset() {
-	p.memory, p.rows, p.total = pieces{}, p.rows[:0], 0
+	p.memory, p.rows, p.total = pieces{}, emptied(p.rows), 0
 	p.entries.reset()
 }
 
@@ -51,7 +51,7 @@ func newEntryChanges(indexes int) entryChanges { return entryChanges{lists: make
 
 func (e *entryChanges) reset() {
 	for i := range e.lists {
-		e.lists[i] = e.lists[i][:0]
+		e.lists[i] = emptied(e.lists[i])
 	}
 	e.keys.reset()
 }
