@@ -49,7 +49,7 @@ var plan = []room{
 
 	{name: "aggregate", paths: []string{"aggregate/..."}, mayImport: []string{"schema", "event"}, external: []string{flatbuffers, ulid}, pure: true},
 	{name: "snapshot", paths: []string{"snapshot"}, mayImport: []string{"schema", "event", "aggregate", "lmdbenv"}},
-	{name: "projection", paths: []string{"projection/..."}, mayImport: []string{"schema", "event", "lmdbenv"}, external: []string{lmdb, flatbuffers, ulid}},
+	{name: "projection", paths: []string{"projection/..."}, mayImport: []string{"schema", "event", "lmdbenv", "walk"}, external: []string{lmdb, flatbuffers, ulid}},
 
 	{name: "wire", paths: []string{"wampbus/internal/..."}, mayImport: []string{"schema", "event"}, external: []string{nexus + "/wamp", nexus + "/transport/serialize", websocket, ulid}, pure: true},
 	{name: "client", paths: []string{"wampbus/client/..."}, mayImport: []string{"schema", "event", "aggregate", "wire"}, external: []string{nexus + "/client", nexus + "/wamp", nexus + "/transport", nexus + "/stdlog", websocket, ulid}, pure: true},
