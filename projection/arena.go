@@ -8,7 +8,7 @@ import "math/bits"
 type extent uint64
 
 const (
-	// extentLength is how many bits a extent has for the length: enough for the room
+	// extentLength is how many bits an extent has for the length: enough for the room
 	// of maxRow.
 	extentLength = 25
 	// largePlace is the first place of large copies, which are counted; those
@@ -31,7 +31,7 @@ type pieces struct {
 	large  [][]byte // copies that would not fit well into a chunk
 }
 
-// bytes returns what is at a extent, nil for the zero extent.
+// bytes returns what is at an extent, nil for the zero extent.
 func (p *pieces) bytes(s extent) []byte {
 	if s == 0 {
 		return nil
@@ -89,7 +89,7 @@ func (a *arena) copy(b []byte) extent {
 	return s
 }
 
-// lend keeps b until it is given back, or until the reset, in a extent of which it
+// lend keeps b until it is given back, or until the reset, in an extent of which it
 // is the beginning.
 func (a *arena) lend(b []byte) (s extent) {
 	size, number := roomFor(len(b))
