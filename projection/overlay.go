@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/verbatim-es/verbatim/internal/keytable"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 	"github.com/verbatim-es/verbatim/schema/flat"
 )
@@ -17,7 +18,7 @@ import (
 type overlay struct {
 	build *build
 	rows  []overlaid
-	byKey keyTable
+	byKey keytable.Table
 	// last is the row that was found last: handlers read a row and then write it.
 	last int32
 	// whole means that the rows are all there are: others are not stored.
@@ -83,7 +84,7 @@ type undo struct {
 func newOverlay(b *build) *overlay {
 	n := len(b.view.indexes)
 	o := &overlay{
-		build: b, byKey: newKeyTable(), last: -1, claims: make([]map[string]claim, n),
+		build: b, byKey: keytable.New(), last: -1, claims: make([]map[string]claim, n),
 		left: newEntryChanges(n), pending: pending{build: b, entries: newEntryChanges(n)},
 	}
 	for i, index := range b.view.indexes {
@@ -103,7 +104,7 @@ func (o *overlay) reset() {
 	for _, c := range o.claims {
 		clear(c)
 	}
-	o.byKey.reset()
+	o.byKey.Reset()
 	o.rows, o.changed, o.undo = emptied(o.rows), emptied(o.changed), emptied(o.undo)
 	o.last, o.whole = -1, false
 	o.left.reset()
@@ -185,8 +186,8 @@ func (o *overlay) find(rows *lookup, key []byte) (int32, error) {
 	if o.last >= 0 && o.hasKey(o.last, key) {
 		return o.last, nil
 	}
-	hash := o.byKey.hash(key)
-	if o.last = o.byKey.find(hash, func(i int32) bool { return o.hasKey(i, key) }); o.last >= 0 {
+	hash := o.byKey.Hash(key)
+	if o.last = o.byKey.Find(hash, func(i int32) bool { return o.hasKey(i, key) }); o.last >= 0 {
 		return o.last, nil
 	}
 	stored, found, err := o.look(rows, key)
@@ -199,7 +200,7 @@ func (o *overlay) find(rows *lookup, key []byte) (int32, error) {
 	}
 	o.last = int32(len(o.rows))
 	o.rows = append(o.rows, row)
-	o.byKey.add(hash, o.last)
+	o.byKey.Add(hash, o.last)
 	return o.last, nil
 }
 
