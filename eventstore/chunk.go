@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"sort"
-	"strings"
 	"sync"
 
 	"github.com/verbatim-es/verbatim/event"
@@ -52,29 +51,14 @@ type chunk struct {
 
 	mu    sync.RWMutex
 	ids   []event.ID
-	lists [listKinds]map[string]*members
-	ones  []lone            // room for lists, of which most have one event
-	types []string          // those there are
-	keys  map[string]uint32 // offset of the append's first event
-}
-
-// members are the events of a list: offsets, ascending. Of a stream, version is
-// that of the first.
-type members struct {
-	offsets []uint32
-	version uint64
-}
-
-// lone is a list with room for one event.
-type lone struct {
-	members
-	offset [1]uint32
+	lists [listKinds]memberships
+	keys  memberships // the first events of appends
 }
 
 func newChunk(base uint64) *chunk {
-	c := &chunk{base: base, keys: make(map[string]uint32)}
+	c := &chunk{base: base, keys: newMemberships()}
 	for kind := range c.lists {
-		c.lists[kind] = make(map[string]*members)
+		c.lists[kind] = newMemberships()
 	}
 	return c
 }
@@ -113,75 +97,68 @@ func (c *chunk) addOne(e event.Event) (bytes int64) {
 	c.ids = append(c.ids, e.ID())
 	bytes = queuedBytes
 	for l := range lists(e) {
-		on := c.lists[l.kind][l.name]
-		switch {
-		case on == nil:
-			name := strings.Clone(l.name)
-			if bytes += int64(len(name)) + listBytes; l.kind == byType {
-				c.types = append(c.types, name)
-			}
-			c.lists[l.kind][name] = c.one(offset, e.Version())
-		case on.offsets[len(on.offsets)-1] != offset: // else a tag given twice
-			on.offsets = append(on.offsets, offset)
-			bytes += postingBytes
-		}
+		_, more := c.lists[l.kind].add(l.name, offset, e.Version())
+		bytes += more
 	}
 	if key := e.BatchKey(); key != "" && e.BatchSeq() == 0 {
-		c.keys[strings.Clone(key)] = offset
-		bytes += int64(len(key)) + keyBytes
+		_, more := c.keys.add(key, offset, 0)
+		bytes += more
 	}
 	return bytes
 }
 
-// one makes a list of one event.
-func (c *chunk) one(offset uint32, version uint64) *members {
-	if len(c.ones) == 0 {
-		c.ones = make([]lone, slabEvents)
-	}
-	l := &c.ones[0]
-	c.ones = c.ones[1:]
-	l.offset[0], l.offsets, l.version = offset, l.offset[:], version
-	return &l.members
-}
-
 // on returns the offsets of a list, of which the caller must leave out those
-// beyond its head.
-func (c *chunk) on(l list) []uint32 {
-	return c.members(l).offsets
-}
+// beyond its head, and the version of the first.
+func (c *chunk) on(l list) (offsets []uint32, version uint64) { return c.of(&c.lists[l.kind], l.name) }
 
-// members are those of a list as it is now.
-func (c *chunk) members(l list) members {
+func (c *chunk) of(m *memberships, name string) (offsets []uint32, version uint64) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if on := c.lists[l.kind][l.name]; on != nil {
-		return *on
+	number := m.find(m.table.HashString(name), name)
+	if number < 0 {
+		return nil, 0
 	}
-	return members{}
+	l := &m.lists[number]
+	return m.offsets(l), l.version
+}
+
+// numbered returns the offsets of a list by its number.
+func (c *chunk) numbered(kind listKind, number int32) []uint32 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m := &c.lists[kind]
+	return m.offsets(&m.lists[number])
 }
 
 // version returns that of a stream as of so many events of the chunk, false when
 // none of these is of the stream.
 func (c *chunk) version(stream string, visible int) (uint64, bool) {
-	on := c.members(list{byStream, stream})
-	n := len(on.offsets)
-	if n > 0 && int(on.offsets[n-1]) >= visible {
-		n = sort.Search(n, func(i int) bool { return int(on.offsets[i]) >= visible })
+	on, first := c.on(list{byStream, stream})
+	n := len(on)
+	if n > 0 && int(on[n-1]) >= visible {
+		n = sort.Search(n, func(i int) bool { return int(on[i]) >= visible })
 	}
-	return on.version + uint64(n) - 1, n > 0
+	return first + uint64(n) - 1, n > 0
 }
 
+// keyed returns the offset of the first event of the last append that used a key.
 func (c *chunk) keyed(key string) (offset int, ok bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	at, ok := c.keys[key]
-	return int(at), ok
+	on, _ := c.of(&c.keys, key)
+	if len(on) == 0 {
+		return 0, false
+	}
+	return int(on[len(on)-1]), true
 }
 
-func (c *chunk) typeNames() []string {
+// typeNames are the types that there are.
+func (c *chunk) typeNames() (names []string) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.types
+	types := &c.lists[byType]
+	for number := range types.lists {
+		names = append(names, types.name(int32(number)))
+	}
+	return names
 }
 
 func (c *chunk) hit(offset uint32) hit { return hit{position: c.base + 1 + uint64(offset), ok: true} }

@@ -52,8 +52,9 @@ func (h *harvest) visible(c *chunk) (from, to int) {
 
 // chunkList is a list that a chunk has.
 type chunkList struct {
-	name  string
-	chunk *chunk
+	name   string
+	chunk  *chunk
+	number int32
 }
 
 // lists returns the lists by kind, each kind's by name and then in the order of
@@ -61,9 +62,11 @@ type chunkList struct {
 func (h *harvest) lists() (all [listKinds][]chunkList) {
 	for _, c := range h.chunks {
 		c.mu.RLock()
-		for kind, lists := range c.lists {
-			for name := range lists {
-				all[kind] = append(all[kind], chunkList{name, c})
+		for kind := range c.lists {
+			m := &c.lists[kind]
+			all[kind] = slices.Grow(all[kind], len(m.lists))
+			for number := range int32(len(m.lists)) {
+				all[kind] = append(all[kind], chunkList{m.name(number), c, number})
 			}
 		}
 		c.mu.RUnlock()
@@ -81,7 +84,7 @@ func (h *harvest) positions(kind listKind, of []chunkList) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		for _, l := range of {
 			from, to := h.visible(l.chunk)
-			for _, offset := range l.chunk.on(list{kind, l.name}) {
+			for _, offset := range l.chunk.numbered(kind, l.number) {
 				if int(offset) >= from && int(offset) < to && !yield(l.chunk.base+1+uint64(offset)) {
 					return
 				}
@@ -105,9 +108,10 @@ func (h *harvest) keys() (keys []keyedAppend) {
 	for _, c := range h.chunks {
 		from, to := h.visible(c)
 		c.mu.RLock()
-		for key, at := range c.keys {
-			if offset := int(at); offset >= from && offset < to {
-				keys = append(keys, keyedAppend{key, place{c.base + 1 + uint64(offset), c.ids[offset]}})
+		for number := range c.keys.lists {
+			on := c.keys.offsets(&c.keys.lists[number])
+			if offset := int(on[len(on)-1]); offset >= from && offset < to {
+				keys = append(keys, keyedAppend{c.keys.name(int32(number)), place{c.base + 1 + uint64(offset), c.ids[offset]}})
 			}
 		}
 		c.mu.RUnlock()

@@ -174,7 +174,7 @@ var sheets = sync.Pool{New: func() any { return new(sheet) }}
 type sheet struct{ bytes []byte }
 
 // maxSheet keeps one huge page from pinning its memory in the pool.
-const maxSheet = 1 << 20
+const maxSheet = 2 << 20
 
 func (s *sheet) putBack() {
 	if cap(s.bytes) <= maxSheet {

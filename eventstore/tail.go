@@ -25,11 +25,10 @@ const (
 // What something in the tail takes in memory, beside its own bytes. Lists and
 // slices have room to grow, of which half is counted.
 const (
-	heldBytes    = 64  // an event's record, in a slab
-	queuedBytes  = 24  // an event's id, in a chunk
-	postingBytes = 6   // an event on a list
-	listBytes    = 112 // a list's entry
-	keyBytes     = 64
+	heldBytes    = 64 // an event's record, in a slab
+	queuedBytes  = 24 // an event's id, in a chunk
+	postingBytes = 8  // an event on a list
+	listBytes    = 64 // a list, with the first one
 )
 
 // tail is one state of the recent events. It never changes, and may be kept as
@@ -360,7 +359,7 @@ func (p *tailPostings) seek(position uint64) (hit, error) {
 		}
 		for i := t.chunkOf(position); i >= 0 && position > t.base; i-- {
 			c := t.chunks[i]
-			on := c.on(p.list)
+			on, _ := c.on(p.list)
 			n := sort.Search(len(on), func(j int) bool { return c.base+1+uint64(on[j]) > position })
 			if n > 0 {
 				return c.hit(on[n-1]), nil
@@ -375,7 +374,7 @@ func (p *tailPostings) seek(position uint64) (hit, error) {
 		return hit{}, nil
 	}
 	for _, c := range t.chunks[t.chunkOf(position):] {
-		on := c.on(p.list)
+		on, _ := c.on(p.list)
 		n := sort.Search(len(on), func(j int) bool { return c.base+1+uint64(on[j]) >= position })
 		if n < len(on) {
 			if int(on[n]) >= t.visible(c) {

@@ -11,4 +11,6 @@ const (
 	bugEntryStays          // the index entry of a changed row is not removed
 	bugSwitchEarly         // a version takes over before it has caught up
 	bugSkipForgotten       // a rebuild applies events that were skipped
+	bugMemoryReused        // handlers write over rows that are being stored
+	bugLostBatch           // a batch that was not stored counts as stored
 )

@@ -53,6 +53,9 @@ func databases(view string, slot byte, indexes []string) []string {
 	return names
 }
 
+// name is that of the rows' database.
+func (b *build) name() string { return databases(b.view.name, b.slot, nil)[0] }
+
 func (v *view) indexNames() []string {
 	names := make([]string, len(v.indexes))
 	for i, index := range v.indexes {
@@ -106,18 +109,29 @@ func (b *build) clear(txn *lmdbenv.Txn) error {
 	return nil
 }
 
-// goOn lets a build go on behind what was stored, with the rows that it has in
-// memory when these take less than so many bytes.
-func (b *build) goOn(bytes int) {
-	if b.failed != nil || b.overlay.lent || b.overlay.size() >= bytes {
-		b.restart(b.reached)
-		return
-	}
-	b.overlay.stored()
+// take takes what was folded, to be stored.
+func (b *build) take() *pending {
+	p := b.overlay.take()
+	p.at, p.failed, p.applied = b.reached, b.failed, b.applied
 	b.applied = 0
+	return p
 }
 
-// restart forgets what was folded and not stored.
+// mayKeep reports whether a build that goes on may keep the rows that it has in
+// memory, as these take less than so many bytes.
+func (b *build) mayKeep(bytes int) bool {
+	return b.failed == nil && !b.overlay.lent && b.overlay.size() < bytes
+}
+
+// goOn lets a build go on behind what was stored.
+func (b *build) goOn(bytes int) {
+	if !b.mayKeep(bytes) {
+		b.restart(b.reached)
+	}
+}
+
+// restart forgets what was folded and not stored. Nothing of the build may be
+// under way to be stored.
 func (b *build) restart(at checkpoint) {
 	b.overlay.reset()
 	b.reached, b.failed, b.applied = at, nil, 0

@@ -24,7 +24,7 @@ const (
 
 // startBuilds starts a fold of every build that catches up and has none, as far
 // as it is due. When one is due later, wait tells when; stop ends that.
-func (e *Engine) startBuilds(ctx context.Context) (wait <-chan time.Time, stop func()) {
+func (e *Engine) startBuilds(ctx context.Context) (wait <-chan time.Time, stop func(), err error) {
 	next, now := time.Duration(math.MaxInt64), time.Now()
 	if due := e.closingUntil.Sub(now); e.closing != nil && due > 0 {
 		next = due
@@ -32,7 +32,7 @@ func (e *Engine) startBuilds(ctx context.Context) (wait <-chan time.Time, stop f
 		e.closing.closeAfter = now.Add(10 * e.options.Patience)
 		e.closing = nil
 	}
-	busy := !e.quiet(now) && len(e.liveBuilds()) > 0
+	busy := e.busy(now)
 	for _, v := range e.all {
 		for _, b := range v.builds {
 			if !e.catchesUp(b) {
@@ -52,14 +52,16 @@ func (e *Engine) startBuilds(ctx context.Context) (wait <-chan time.Time, stop f
 				next = min(next, due)
 				continue
 			}
-			e.startBuild(ctx, b, now, busy)
+			if err := e.startBuild(ctx, b, now, busy); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	if next == math.MaxInt64 {
-		return nil, func() {}
+		return nil, func() {}, nil
 	}
 	timer := time.NewTimer(next)
-	return timer.C, func() { timer.Stop() }
+	return timer.C, func() { timer.Stop() }, nil
 }
 
 // catchesUp reports whether a build could be given events now.
@@ -67,7 +69,10 @@ func (e *Engine) catchesUp(b *build) bool {
 	return e.states[b].catchesUp() && b.fold == nil && b.failed == nil && !e.isStuck(b.view)
 }
 
-func (e *Engine) quiet(now time.Time) bool { return now.Sub(e.lastLive) >= quietAfter }
+// busy reports whether there are live views that have work.
+func (e *Engine) busy(now time.Time) bool {
+	return now.Sub(e.lastLive) < quietAfter && len(e.liveBuilds()) > 0
+}
 
 // share is how many bytes each build that catches up, and the live ones
 // together, may take in memory.
@@ -86,12 +91,13 @@ func (e *Engine) share() int {
 
 // keep is how many bytes of a share may be taken by rows that are stored: the
 // next batch needs room, too.
-func (e *Engine) keep() int { return e.share() / 4 * 3 }
+func (e *Engine) keep() int { return e.share() / 8 * 7 }
 
 // startBuild lets a build catch up a little. Beside live views that have work,
-// it folds as many rows as can be stored within Options.BuildHold, beside others
-// as many as can be stored within a second.
-func (e *Engine) startBuild(ctx context.Context, b *build, now time.Time, busy bool) {
+// it folds as many rows as can be stored within Options.BuildHold. Beside others
+// it stores while it folds what follows, so when these get work they may have to
+// wait for both: each is as many rows as can be stored within half a second.
+func (e *Engine) startBuild(ctx context.Context, b *build, now time.Time, busy bool) error {
 	l := limit{
 		target: e.batch.to.position, rows: math.MaxInt, events: e.options.BatchEvents,
 		bytes: e.share(), elapsed: e.batchLasts,
@@ -102,10 +108,13 @@ func (e *Engine) startBuild(ctx context.Context, b *build, now time.Time, busy b
 	case busy:
 		l.rows, l.elapsed = max(fewestRows, int(e.options.BuildHold/e.rowCost)), longChunk
 	case e.rowCost > 0 && len(e.liveBuilds()) > 0:
-		l.rows = max(fewestRows, int(flushAfter/e.rowCost))
+		l.rows = max(fewestRows, int(flushAfter/2/e.rowCost))
 	}
-	if b.overlay.size() >= l.bytes {
-		b.restart(b.reached) // its part has become smaller
+	if b.overlay.size() >= l.bytes { // its part has become smaller
+		if err := e.conclude(); err != nil {
+			return err
+		}
+		b.restart(b.reached)
 	}
 	if rate := e.options.BuildRate; rate > 0 {
 		l.events = min(l.events, max(1, rate/10))
@@ -118,6 +127,7 @@ func (e *Engine) startBuild(ctx context.Context, b *build, now time.Time, busy b
 		f.limit = l
 		f.catchUp()
 	})
+	return nil
 }
 
 // absorb stores what a build has folded while it catches up.
@@ -126,6 +136,9 @@ func (e *Engine) absorb(ctx context.Context, f *fold) error {
 	b.fold = nil
 	if e.closing == b {
 		e.closing = nil
+	}
+	if err := e.conclude(); err != nil {
+		return err
 	}
 	switch {
 	case errors.Is(f.err, errLogChanged):
@@ -140,68 +153,95 @@ func (e *Engine) absorb(ctx context.Context, f *fold) error {
 
 // storeBuild stores how far a build is that is not live, and that it is parked
 // when its handler failed. A rebuild that failed, or is damaged, is given up.
+// Unless there are live views that have work, a build that may keep its rows
+// goes on while the transaction is under way.
 func (e *Engine) storeBuild(b *build) error {
 	from := e.states[b].at
 	if b.failed == nil && b.reached == from {
 		return nil
 	}
 	if b.failed != nil && b != b.view.main {
-		return e.giveUp(b)
+		return e.giveUp(b, b.failed)
 	}
-	next := state{status: e.states[b].status, at: b.reached}
-	if b.failed != nil {
-		next = parkedState(b)
+	if err := e.at(beforeStore); err != nil {
+		return err
 	}
-	began := time.Now()
-	caughtUp := b.view.buildRate
-	caughtUp.add(b.reached.position-from.position, began)
-	var rows uint64
-	err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
-		if err := b.overlay.flush(txn, e.at); err != nil {
-			return err
-		}
-		if rows, err = entries(txn, b.rows); err != nil {
-			return err
-		}
-		if err := e.catalog.putState(txn, b, next); err != nil {
-			return err
-		}
-		if err := e.catalog.putPace(txn, b, caughtUp); err != nil {
-			return err
-		}
-		return e.at(beforeCommit)
-	})
+	now := time.Now()
+	goOn := b.mayKeep(e.keep()) && !e.busy(now)
+	taken := buildTaken{pending: b.take(), from: from, pace: b.view.buildRate}
+	taken.next = state{status: e.states[b].status, at: taken.at}
+	if taken.failed != nil {
+		taken.next = parkedState(taken.at, taken.failed)
+	}
+	taken.pace.add(taken.events(), now)
+	e.waitToRead(b, taken.events(), now)
+	e.write(
+		func(txn *lmdbenv.Txn) error { return e.storeTaken(txn, &taken) },
+		func(s *storing) error {
+			if err := e.storedTaken(s, &taken); err != nil || goOn {
+				return err
+			}
+			b.goOn(e.keep())
+			return nil
+		})
+	if goOn {
+		return nil
+	}
+	return e.conclude()
+}
+
+// buildTaken is how far a build that catches up is to be stored.
+type buildTaken struct {
+	*pending
+	from checkpoint
+	next state
+	pace rate
+}
+
+func (t *buildTaken) events() uint64 { return t.at.position - t.from.position }
+
+func (e *Engine) storeTaken(txn *lmdbenv.Txn, taken *buildTaken) error {
+	if err := taken.flush(txn, e.at); err != nil {
+		return err
+	}
+	if err := e.catalog.putState(txn, taken.build, taken.next); err != nil {
+		return err
+	}
+	if err := e.catalog.putPace(txn, taken.build, taken.pace); err != nil {
+		return err
+	}
+	return e.at(beforeCommit)
+}
+
+func (e *Engine) storedTaken(s *storing, taken *buildTaken) error {
+	b := taken.build
 	switch {
-	case isDamage(err) && b != b.view.main:
-		b.failed = damageAt(b, from.position+1, err)
-		return e.giveUp(b)
-	case isDamage(err):
-		return e.parkDamaged(b, err)
-	case err != nil:
-		return fmt.Errorf("view %q: store positions %d to %d: %w", b.view, from.position+1, next.at.position, err)
+	case isDamage(s.err) && b != b.view.main:
+		return e.giveUp(b, damageAt(b, taken.from.position+1, s.err))
+	case isDamage(s.err):
+		return e.parkDamaged(b, s.err)
+	case s.err != nil:
+		return fmt.Errorf("view %q: store positions %d to %d: %w", b.view, taken.from.position+1, taken.at.position, s.err)
 	}
 	if err := e.at(afterCommit); err != nil {
 		return err
 	}
-	e.pace(b, from, began, len(b.overlay.dirty))
 	now := time.Now()
+	e.learn(s.took, len(taken.rows), now)
 	e.update(func() {
-		e.count(b, rows, now)
-		b.view.buildRate = caughtUp
-		*e.states[b] = next
-		if b.failed != nil {
-			e.park(b, next)
+		e.count(taken.pending, now)
+		b.view.buildRate = taken.pace
+		*e.states[b] = taken.next
+		if taken.failed != nil {
+			e.park(b, taken.next, taken.failed)
 		}
 	})
-	b.goOn(e.keep())
 	return nil
 }
 
-// pace learns what storing costs, and says when builds may go on: with live
-// views that have work, builds store at most half of the time.
-func (e *Engine) pace(b *build, from checkpoint, began time.Time, rows int) {
-	now := time.Now()
-	took := now.Sub(began)
+// learn learns from what storing so many rows took, and says when builds may go
+// on: with live views that have work, builds store at most half of the time.
+func (e *Engine) learn(took time.Duration, rows int, now time.Time) {
 	e.tookToStore(took)
 	if rows >= fewestRows {
 		cost := took / time.Duration(rows)
@@ -211,19 +251,21 @@ func (e *Engine) pace(b *build, from checkpoint, began time.Time, rows int) {
 		}
 	}
 	e.buildAfter = now.Add(took)
+}
+
+// waitToRead keeps a build that has read so many events to Options.BuildRate.
+func (e *Engine) waitToRead(b *build, events uint64, now time.Time) {
 	if rate := e.options.BuildRate; rate > 0 {
-		events := b.reached.position - from.position
 		start := b.nextBuild
-		if start.Before(began.Add(-watchEvery)) {
-			start = began
+		if start.Before(now.Add(-watchEvery)) {
+			start = now
 		}
 		b.nextBuild = start.Add(time.Duration(float64(events) / float64(rate) * float64(time.Second)))
 	}
 }
 
-// giveUp ends a rebuild that failed.
-func (e *Engine) giveUp(b *build) error {
-	failed := b.failed
+// giveUp ends a rebuild that failed, of which nothing is under way.
+func (e *Engine) giveUp(b *build, failed *HandlerError) error {
 	err := e.env.Update(func(txn *lmdbenv.Txn) error {
 		if err := b.clear(txn); err != nil {
 			return err
@@ -271,7 +313,7 @@ func (e *Engine) takeOvers() error {
 			if err := e.flush(); err != nil {
 				return err
 			}
-			if e.states[b].at != e.live && seeded != bugSwitchEarly {
+			if !e.catchesUp(b) || e.states[b].at != e.live && seeded != bugSwitchEarly {
 				continue
 			}
 			if err := e.takeOver(b); err != nil {

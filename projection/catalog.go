@@ -42,6 +42,7 @@ const (
 	layoutPrefix = "layout/"
 	schemaPrefix = "schema/"
 	skipPrefix   = "skip/"
+	stuckPrefix  = "stuck/"
 )
 
 // checkpoint is how far a follower has applied its source. On disk: store id
@@ -340,8 +341,12 @@ func (c catalog) skips(txn *lmdbenv.Txn, view, version string) (skips map[uint64
 }
 
 func (c catalog) removeSkips(txn *lmdbenv.Txn, view, version string) error {
+	return c.removeAll(txn, skipPrefix+view+"/"+version+"/")
+}
+
+// removeAll removes every entry whose key starts with prefix.
+func (c catalog) removeAll(txn *lmdbenv.Txn, prefix string) error {
 	var keys []string
-	prefix := skipPrefix + view + "/" + version + "/"
 	if err := c.scan(txn, prefix, func(rest string, _ []byte) error {
 		keys = append(keys, prefix+rest)
 		return nil

@@ -61,8 +61,14 @@ type Stored struct {
 	// up, ETA also as long as it can't be told.
 	BuildRate float64
 	ETA       time.Duration
-	Parked    *Parked   // nil unless it is parked
-	Skipped   []Skipped // in the order of the log
+	Parked    *Parked // nil unless it is parked
+	// StuckSince is since when its handler, or that of its rebuild, has not
+	// returned from the event at StuckAt. It is zero unless that has been for a
+	// second, and stays when the engine's process is killed until the next one
+	// opens the views.
+	StuckSince time.Time
+	StuckAt    uint64
+	Skipped    []Skipped // in the order of the log
 }
 
 // List returns every version that is stored, sorted by view, the position of the
@@ -117,7 +123,11 @@ func (d *Directory) read(txn *lmdbenv.Txn, name string, slot byte, live checkpoi
 	if err != nil {
 		return stored, err
 	}
-	stored = Stored{View: name, Version: l.Version, Status: s.status.String(), Serving: found && serving == slot, Position: s.at.position, Parked: s.parked}
+	handler, err := d.catalog.stuck(txn, name, l.Version)
+	if err != nil {
+		return stored, err
+	}
+	stored = Stored{View: name, Version: l.Version, Status: s.status.String(), Serving: found && serving == slot, Position: s.at.position, Parked: s.parked, StuckSince: handler.Since, StuckAt: handler.Position}
 	if s.status == statusLive {
 		stored.Position = live.position
 	}

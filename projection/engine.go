@@ -17,6 +17,7 @@ import (
 	"github.com/verbatim-es/verbatim/event"
 	"github.com/verbatim-es/verbatim/event/upcast"
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
+	"github.com/verbatim-es/verbatim/internal/walk"
 )
 
 // Options of an engine. The zero value works.
@@ -32,7 +33,7 @@ type Options struct {
 	Upcasters *upcast.Set
 	// BatchEvents and BatchBytes bound what is folded in memory before it is
 	// stored in one transaction, far behind the log's end: events, and bytes
-	// of the rows that they touch. 0 means a million events and 256 MiB. A
+	// of the rows that they touch. 0 means 4 million events and 256 MiB. A
 	// batch also ends after a second, or four times as long as the last one
 	// took to store, at most 10 s.
 	//
@@ -52,9 +53,9 @@ type Options struct {
 	// it is soon too slow again. 0 means 1 s.
 	Patience time.Duration
 	// BuildHold is how long a build that catches up may hold up live views
-	// that have work, by storing what it folded; 0 means 20 ms. While they
-	// have none, it stores larger batches, and may hold up the first event
-	// after a quiet second for a second at most.
+	// that have work, by storing what it folded; 0 means 10 ms. While they
+	// have none, it stores larger batches, and may hold up the first events
+	// after a quiet second twice for half a second at most.
 	BuildHold time.Duration
 	// BuildRate bounds how many events a second each build reads that catches
 	// up; 0 means as many as it can.
@@ -75,12 +76,12 @@ type Options struct {
 }
 
 const (
-	defaultBatchEvents    = 1 << 20
+	defaultBatchEvents    = 1 << 22
 	defaultBatchBytes     = 256 << 20
 	defaultHandlerTimeout = 30 * time.Second
 	defaultHandlerGrace   = 5 * time.Second
 	defaultPatience       = time.Second
-	defaultBuildHold      = 20 * time.Millisecond
+	defaultBuildHold      = 10 * time.Millisecond
 	defaultMaxWait        = time.Minute
 )
 
@@ -115,6 +116,7 @@ type Engine struct {
 	logger  *slog.Logger
 	lock    *lmdbenv.Lock
 	env     *lmdbenv.Env
+	pages   walk.Map
 	catalog catalog
 
 	views map[string][]*view // all versions of a name, as they were given; never changes
@@ -127,6 +129,7 @@ type Engine struct {
 
 	// What follows belongs to the follower.
 	batch        batch
+	storing      *storing
 	left         []*build // were live, and are on their own by the batch's end
 	chunk        int      // events that the live views take at once
 	polling      polling

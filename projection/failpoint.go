@@ -4,9 +4,12 @@ package projection
 type failpoint int
 
 const (
+	// beforeStore is reached on the follower's goroutine, with all that is to
+	// be stored in memory.
+	beforeStore failpoint = iota + 1
 	// afterRows and afterIndexes are reached once for every build that a
 	// transaction writes.
-	afterRows failpoint = iota + 1
+	afterRows
 	afterIndexes
 	// beforeCommit is reached with the checkpoints written, afterCommit before
 	// anybody in the process knows.

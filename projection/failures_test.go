@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/verbatim-es/verbatim/event"
+	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
 func TestSkippedEventStaysSkipped(t *testing.T) {
@@ -392,5 +393,56 @@ func TestStuckHandlerIsLeftBehind(t *testing.T) {
 				closeEngine(t, e)
 			}
 		})
+	}
+}
+
+// What other processes are told of a handler that does not return ends with it,
+// and with an engine that could not say so.
+func TestStuckHandlerIsShown(t *testing.T) {
+	t.Parallel()
+	m, dir := newMemory(), t.TempDir()
+	release := make(chan struct{})
+	e, err := Open(dir, m, Options{Logger: quiet(), MapSize: 1 << 30, HandlerTimeout: 30 * time.Millisecond, handlerGrace: time.Minute},
+		counts(func(e event.Event) error {
+			if e.Position() == 2 {
+				<-release
+			}
+			return nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := func(e *Engine) (s stuck) {
+		err := e.env.View(func(txn *lmdbenv.Txn) (err error) {
+			s, err = e.catalog.stuck(txn, "counts", "1")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	began := time.Now()
+	for range 3 {
+		m.addItem(t, stocked, item{SKU: "1", Owner: "ada"})
+	}
+	statsOf(t, e, "counts", func(v ViewStats) bool { return v.Stuck > 0 })
+	if s := shown(e); s.Position != 2 || s.Since.Before(began.Add(-time.Second)) || s.Since.After(time.Now()) {
+		t.Errorf("shown: %+v", s)
+	}
+	close(release)
+	statsOf(t, e, "counts", func(v ViewStats) bool { return v.Stuck == 0 && v.Position == 3 })
+	if s := shown(e); s != (stuck{}) {
+		t.Errorf("when it has returned: %+v", s)
+	}
+	if err := e.env.Update(func(txn *lmdbenv.Txn) error { // as if it was killed
+		return e.catalog.putStuck(txn, e.all[0], stuck{began, 3})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	closeEngine(t, e)
+	e = open(t, dir, m, counts(nil))
+	if s := shown(e); s != (stuck{}) {
+		t.Errorf("in another engine: %+v", s)
 	}
 }

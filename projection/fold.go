@@ -30,8 +30,8 @@ type fold struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	// handed counts the events handed to the handler, and is odd while it has
-	// one. The follower watches it.
-	handed atomic.Uint64
+	// one, under tx.mu. The follower watches it.
+	handed uint64
 	// stop asks the fold to end behind the event at hand.
 	stop atomic.Bool
 	done chan struct{} // closed at the end
@@ -43,6 +43,10 @@ type fold struct {
 	left      time.Time // when it was left behind
 	// current is the event at hand, under tx.mu.
 	current event.Event
+
+	// The fold's: the type that it looked up last, and whether it is wanted.
+	asked  string
+	wanted bool
 
 	// What follows is the outcome, to be read once the fold is among the
 	// engine's results. err is trouble with the log or the environment; how far
@@ -82,7 +86,7 @@ func (e *Engine) begin(ctx context.Context, b *build, work func(*fold)) {
 	f.tx = newTx(f.ctx, b)
 	b.fold = f
 	go func() {
-		if f.err = f.tx.begin(e.env); f.err == nil {
+		if f.err = f.tx.begin(e); f.err == nil {
 			work(f)
 		}
 		f.end()
@@ -104,23 +108,22 @@ func (f *fold) end() {
 	f.engine.results <- f // has room for one of every build
 }
 
-// apply hands events to the handler, and reports whether it got through them.
+// apply hands events to the handler, and reports whether it got through them. It
+// has tx.mu but for while the handler has an event.
 func (f *fold) apply(events []event.Event) bool {
-	wanted := f.build.view.types.has
-	upcasters := f.engine.options.Upcasters
-	for _, e := range events {
+	f.tx.mu.Lock()
+	defer f.tx.mu.Unlock()
+	for i := range events {
 		if f.stop.Load() || f.beside != nil && f.beside.full.Load() {
 			return false
 		}
-		if _, skip := f.skipped(e); skip || !upcasters.MayBecome(e, wanted) {
-			if !f.skip(e) {
-				return false
-			}
-			continue
-		}
-		if !f.one(e) {
+		if !f.follows(events[i]) {
 			return false
 		}
+		if _, skip := f.skipped(events[i]); !skip && f.wants(events[i]) && !f.one(events[i]) {
+			return false
+		}
+		f.build.reached.position, f.build.reached.id = events[i].Position(), events[i].ID()
 		if f.build.overlay.size() >= f.limit.bytes {
 			if f.beside != nil {
 				f.beside.full.Store(true)
@@ -131,20 +134,9 @@ func (f *fold) apply(events []event.Event) bool {
 	return true
 }
 
-// skip moves the build behind an event that its handler does not see.
-func (f *fold) skip(e event.Event) bool {
-	f.tx.mu.Lock()
-	defer f.tx.mu.Unlock()
-	if !f.follows(e) {
-		return false
-	}
-	f.pass(e)
-	return true
-}
-
 // follows reports whether an event is the one behind what the build has
 // applied: a gap is an error, whoever made it. It is false, too, when the fold
-// was left behind. tx.mu is held.
+// was left behind.
 func (f *fold) follows(e event.Event) bool {
 	if f.tx.expired {
 		return false
@@ -164,15 +156,26 @@ func (f *fold) skipped(e event.Event) (s Skipped, skip bool) {
 	return s, skip && s.Event == e.ID()
 }
 
+// wants reports whether the handler is to see what an event is read as today.
+func (f *fold) wants(e event.Event) bool {
+	types := &f.build.view.types
+	if f.engine.options.Upcasters != nil {
+		return f.engine.options.Upcasters.MayBecome(e, types.has)
+	}
+	if typ := e.Type(); typ != f.asked { // most are as the one before
+		f.asked, f.wanted = typ, types.has(typ)
+	}
+	return f.wanted
+}
+
 // one applies one event, and takes back what it changed when its handler fails.
 func (f *fold) one(e event.Event) bool {
-	if !f.take(e) {
-		return false
-	}
+	f.current = e
+	f.handed++
+	f.tx.mu.Unlock()
 	err := f.hand(e)
 	f.tx.mu.Lock()
-	defer f.tx.mu.Unlock()
-	f.handed.Add(1)
+	f.handed++
 	switch {
 	case f.tx.expired:
 		return false
@@ -188,25 +191,7 @@ func (f *fold) one(e event.Event) bool {
 	}
 	f.build.overlay.keep()
 	f.build.applied++
-	f.pass(e)
 	return true
-}
-
-// take begins an event.
-func (f *fold) take(e event.Event) bool {
-	f.tx.mu.Lock()
-	defer f.tx.mu.Unlock()
-	if !f.follows(e) {
-		return false
-	}
-	f.current = e
-	f.handed.Add(1)
-	return true
-}
-
-// pass moves the build behind an event. tx.mu is held.
-func (f *fold) pass(e event.Event) {
-	f.build.reached.position, f.build.reached.id = e.Position(), e.ID()
 }
 
 func (f *fold) failure(e event.Event, cause error) *HandlerError {
@@ -259,30 +244,56 @@ const chunkSize = 128
 // done enough. It runs on the fold's goroutine.
 func (f *fold) catchUp() {
 	began, events := time.Now(), 0
+	at, full := f.progress()
+	if full || at.position >= f.limit.target {
+		return
+	}
+	ctx, cancel := context.WithCancel(f.ctx)
+	next := f.readAhead(ctx, at, f.limit.events)
+	defer func() {
+		cancel()
+		for range next { // until its goroutine has ended
+		}
+	}()
 	for {
-		at, full := f.progress()
-		if full || at.position >= f.limit.target {
+		read, ok := <-next
+		if f.err = read.err; !ok || f.err != nil {
 			return
 		}
-		room := min(uint64(f.limit.events-events), f.limit.target-at.position)
-		page, err := f.engine.read(f.ctx, at, int(room), 0)
-		if err != nil {
-			f.err = err
-			return
-		}
-		if len(page.events) == 0 {
+		page := read.page.events
+		if len(page) == 0 {
 			return // the log has less than the live views have applied: they find out
 		}
-		for chunk := range slices.Chunk(page.events, chunkSize) {
+		at.position, at.id = page[len(page)-1].Position(), page[len(page)-1].ID()
+		events += len(page)
+		next = f.readAhead(ctx, at, f.limit.events-events)
+		for chunk := range slices.Chunk(page, chunkSize) {
 			if !f.apply(chunk) {
 				return
 			}
-			events += len(chunk)
-			if _, full := f.progress(); full || events >= f.limit.events || time.Since(began) >= f.limit.elapsed {
+			if _, full := f.progress(); full || time.Since(began) >= f.limit.elapsed {
 				return
 			}
 		}
 	}
+}
+
+// readAhead reads the events behind a checkpoint, at most so many, while others
+// are folded. The channel is closed behind the answer, or at once when there is
+// nothing more to read.
+func (f *fold) readAhead(ctx context.Context, at checkpoint, limit int) <-chan polled {
+	next := make(chan polled, 1)
+	limit = int(min(uint64(limit), f.limit.target-at.position))
+	if limit <= 0 {
+		close(next)
+		return next
+	}
+	go func() {
+		defer close(next)
+		page, err := f.engine.read(ctx, at, limit, 0)
+		next <- polled{page, err}
+	}()
+	return next
 }
 
 // progress returns where the build is, and whether it has as much as it may. It
@@ -298,8 +309,9 @@ func (f *fold) progress() (at checkpoint, full bool) {
 }
 
 // watch looks after the folds in flight: a handler that takes too long has its
-// context ended, and one that does not care is left behind.
-func (e *Engine) watch(now time.Time) {
+// context ended, and one that does not care is left behind. An error is trouble
+// with the environment.
+func (e *Engine) watch(now time.Time) error {
 	for _, v := range e.all {
 		for _, b := range v.builds {
 			if f := b.fold; f != nil {
@@ -307,11 +319,13 @@ func (e *Engine) watch(now time.Time) {
 			}
 		}
 	}
-	e.countStuck(now)
+	return e.countStuck(now)
 }
 
 func (e *Engine) watchFold(f *fold, now time.Time) {
-	handed := f.handed.Load()
+	f.tx.mu.Lock()
+	handed := f.handed
+	f.tx.mu.Unlock()
 	if handed != f.seen || handed%2 == 0 {
 		f.seen, f.since = handed, now
 		return
@@ -375,51 +389,11 @@ func (f *fold) ended() bool {
 func (f *fold) leave(ifSeen bool) bool {
 	f.tx.mu.Lock()
 	defer f.tx.mu.Unlock()
-	if ifSeen && f.handed.Load() != f.seen {
+	if ifSeen && f.handed != f.seen {
 		return false
 	}
 	return f.tx.expireLocked()
 }
-
-// countStuck publishes which handlers have not returned for a while.
-func (e *Engine) countStuck(now time.Time) {
-	e.stuck = slices.DeleteFunc(e.stuck, (*fold).ended)
-	since := make(map[*view]time.Time)
-	for _, f := range e.stuck {
-		since[f.build.view] = f.since
-	}
-	for _, v := range e.all {
-		for _, b := range v.builds {
-			if f := b.fold; f != nil && f.seen%2 == 1 && now.Sub(f.since) >= e.watchEvery() {
-				since[v] = f.since
-			}
-		}
-	}
-	changed := false
-	for _, v := range e.all {
-		changed = changed || !v.stuckSince.Equal(since[v])
-	}
-	if changed {
-		e.update(func() {
-			for _, v := range e.all {
-				v.stuckSince = since[v]
-			}
-		})
-	}
-}
-
-// stuckFold returns a fold that was left behind in an old call of the view's
-// handler, which still runs, nil if there is none.
-func (e *Engine) stuckFold(v *view) *fold {
-	for _, f := range e.stuck {
-		if f.build.view == v && !f.ended() {
-			return f
-		}
-	}
-	return nil
-}
-
-func (e *Engine) isStuck(v *view) bool { return e.stuckFold(v) != nil }
 
 // halt ends the folds of these builds and waits for them, for a while. What
 // they folded is worth nothing afterwards.

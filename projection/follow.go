@@ -14,8 +14,9 @@ const (
 	// longPoll is how long one read waits for events; protocol 1 allows a
 	// minute.
 	longPoll = 50 * time.Second
-	// pageBytes is how much of the log is read at once.
-	pageBytes = 1 << 20
+	// pageBytes is how much of the log is read at once: so much that a local
+	// store puts it together in memory that it uses again.
+	pageBytes = 768 << 10
 	// The pauses after trouble with the log or the disk.
 	firstPause = 50 * time.Millisecond
 	lastPause  = 5 * time.Second
@@ -40,12 +41,12 @@ func (e *Engine) follow(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err == nil {
+		if err == nil || errors.Is(err, errStartedOver) {
 			pause = firstPause
 			e.clearTrouble()
 			continue
 		}
-		e.startOver()
+		err = errors.Join(err, e.startOver())
 		e.update(func() { e.trouble = err })
 		var commit *lmdbenv.CommitError
 		if errors.As(err, &commit) {
@@ -83,8 +84,13 @@ func (e *Engine) clearTrouble() {
 
 // end answers those who wait for a follower that is gone.
 func (e *Engine) end() {
-	e.startOver()
+	if err := e.startOver(); err != nil {
+		e.logger.Error("the last batch of views was not stored", "error", err)
+	}
 	e.polls.Wait()
+	if err := e.publishStuck(nil); err != nil { // nobody watches them any more
+		e.logger.Error("es views goes on to show handlers that have not returned", "error", err)
+	}
 	e.update(func() {
 		e.stopped = true
 		for _, r := range e.requests {
@@ -97,8 +103,13 @@ func (e *Engine) end() {
 }
 
 // startOver forgets all that was read and folded and is not stored. Every
-// build is again where its checkpoint is.
-func (e *Engine) startOver() {
+// build is again where its checkpoint is. An error is that of what was being
+// stored.
+func (e *Engine) startOver() error {
+	err := e.conclude()
+	if errors.Is(err, errStartedOver) {
+		err = nil
+	}
 	e.dropPoll()
 	for _, v := range e.all {
 		e.halt(v.builds[:]...)
@@ -114,6 +125,7 @@ func (e *Engine) startOver() {
 			}
 		}
 	}
+	return err
 }
 
 // step does the next thing there is to do, or waits for it.
@@ -125,7 +137,10 @@ func (e *Engine) step(ctx context.Context, tick <-chan time.Time) error {
 		return err
 	}
 	e.poll(ctx)
-	wait, stop := e.startBuilds(ctx)
+	wait, stop, err := e.startBuilds(ctx)
+	if err != nil {
+		return err
+	}
 	defer stop()
 	pages := e.polling.pages
 	if e.closing != nil {
@@ -146,13 +161,14 @@ func (e *Engine) step(ctx context.Context, tick <-chan time.Time) error {
 		return e.take(ctx, p)
 	case f := <-e.results:
 		return e.absorb(ctx, f)
+	case <-e.storeEnds():
+		return e.conclude()
 	case <-wait:
 		return nil
 	case <-e.wake:
 		return nil
 	case now := <-tick:
-		e.watch(now)
-		return errors.Join(e.storeDue(), e.readInbox())
+		return errors.Join(e.watch(now), e.storeDue(), e.readInbox())
 	case <-ctx.Done():
 		return nil
 	}
@@ -252,7 +268,9 @@ func (e *Engine) take(ctx context.Context, p polled) error {
 // reset starts again from 0 on a log whose past is not the one that was
 // applied.
 func (e *Engine) reset(ctx context.Context) error {
-	e.startOver()
+	if err := e.startOver(); err != nil {
+		return err
+	}
 	head, err := e.log.Head(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the log for its end: %w", err)
@@ -301,6 +319,5 @@ func (e *Engine) reset(ctx context.Context) error {
 			v.answerReset()
 		}
 	})
-	e.startOver()
-	return nil
+	return e.startOver()
 }

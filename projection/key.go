@@ -50,13 +50,11 @@ func appendValue(dst []byte, v Value) []byte {
 }
 
 func appendString(dst []byte, s string) []byte {
-	for i := range len(s) {
-		dst = append(dst, s[i])
-		if s[i] == escape {
-			dst = append(dst, escapedNul)
-		}
+	for i := strings.IndexByte(s, escape); i >= 0; i = strings.IndexByte(s, escape) {
+		dst = append(append(dst, s[:i+1]...), escapedNul)
+		s = s[i+1:]
 	}
-	return append(dst, escape, terminator)
+	return append(append(dst, s...), escape, terminator)
 }
 
 // encodedLen is how many bytes appendValue writes.

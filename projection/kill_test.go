@@ -70,7 +70,7 @@ func TestKilled(t *testing.T) {
 	if testing.Short() {
 		times = times[:2]
 	}
-	for point := afterRows; point <= afterRequest; point++ {
+	for point := beforeStore; point <= afterRequest; point++ {
 		for _, n := range times {
 			if point >= beforeSwitch && n > 2 {
 				continue

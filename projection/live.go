@@ -46,8 +46,7 @@ func (e *Engine) liveBuilds() (builds []*build) {
 
 // advance folds a page into the live builds and stores it, or goes on to the
 // next page first when there is more and the batch has room. With no live
-// build it goes on all the same: the others have to meet somewhere. When storing
-// starts the builds over, the rest of the page is left to be read again.
+// build it goes on all the same: the others have to meet somewhere.
 func (e *Engine) advance(ctx context.Context, p page) error {
 	if n := len(p.events); n > 0 && p.more {
 		e.readAhead(ctx, p.events[n-1])
@@ -60,12 +59,8 @@ func (e *Engine) advance(ctx context.Context, p page) error {
 		}
 		events = events[n:]
 		if e.full() {
-			to := e.batch.to
 			if err := e.store(e.keep()); err != nil {
 				return err
-			}
-			if e.batch.to != to {
-				return nil // started over: the rest of the page is not what comes next
 			}
 		}
 	}
@@ -83,8 +78,11 @@ func (e *Engine) readAhead(ctx context.Context, last event.Event) {
 	e.batch.to = to
 }
 
+// full reports whether the batch is to be stored. That its time is over is no
+// reason while the one before is being stored.
 func (e *Engine) full() bool {
-	return e.batch.events >= e.options.BatchEvents || time.Since(e.batch.began) >= e.batchLasts || e.liveRoom() == 0
+	return e.batch.events >= e.options.BatchEvents || e.liveRoom() == 0 ||
+		time.Since(e.batch.began) >= e.batchLasts && !e.isStoring()
 }
 
 // liveRoom is how many bytes the live builds may still take in memory. The last
@@ -119,7 +117,9 @@ func (e *Engine) foldLive(ctx context.Context, events []event.Event) (n int, err
 	}
 	for _, b := range e.liveBuilds() {
 		if e.isStuck(b.view) {
-			e.leave(b)
+			if err := e.leave(b); err != nil {
+				return 0, err
+			}
 		}
 	}
 	live := e.liveBuilds()
@@ -211,10 +211,11 @@ func (e *Engine) await(ctx context.Context, running int) error {
 				return f.err
 			}
 		case <-patience:
-			e.leaveBehind()
-			return nil
+			return e.leaveBehind()
 		case now := <-ticker.C:
-			e.watch(now)
+			if err := e.watch(now); err != nil {
+				return err
+			}
 			if running = e.runningLive(); running == 0 {
 				return nil
 			}
@@ -235,21 +236,29 @@ func (e *Engine) runningLive() (n int) {
 }
 
 // leaveBehind takes the builds that are still folding out of the live ones.
-func (e *Engine) leaveBehind() {
+func (e *Engine) leaveBehind() error {
 	for _, b := range e.liveBuilds() {
 		if b.fold == nil {
 			continue
 		}
 		b.fold.stop.Store(true)
-		e.leave(b)
+		if err := e.leave(b); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-func (e *Engine) leave(b *build) {
+// leave takes a build out of the live ones, from their checkpoint on.
+func (e *Engine) leave(b *build) error {
+	if err := e.conclude(); err != nil {
+		return err
+	}
 	e.logger.Warn("view is slower than the others can wait for, it catches up on its own", "view", b.view.name, "version", b.view.version)
 	e.left = append(e.left, b)
 	b.stayAway(time.Now(), e.options.Patience)
 	e.update(func() { *e.states[b] = state{status: statusBuilding, at: e.live} })
+	return nil
 }
 
 // stayAway keeps a build from the live views for a while, twice as long when it
@@ -286,75 +295,113 @@ func (e *Engine) storeDue() error {
 	return e.store(e.keep())
 }
 
-// store is flush for builds that go on at once: they keep the rows that they
-// have in memory when all of them together take less than so many bytes.
+// store is flush for builds that go on: they keep the rows that they have in
+// memory when all of them together take less than so many bytes, and do so while
+// the transaction is under way.
 func (e *Engine) store(keep int) error {
+	if err := e.conclude(); err != nil {
+		return err
+	}
 	if err := e.storeAbandoned(); err != nil {
 		return err
 	}
 	if e.batch.to == e.live && len(e.left) == 0 && !e.anyFailed() {
 		return nil
 	}
-	builds, to := e.liveBuilds(), e.batch.to
-	states := make(map[*build]state)
-	rows := make(map[*build]uint64)
+	if err := e.at(beforeStore); err != nil {
+		return err
+	}
 	if seeded == bugCheckpointFirst {
-		if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.putLive(txn, to, e.head) }); err != nil {
+		if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.putLive(txn, e.batch.to, e.head) }); err != nil {
 			return err
 		}
 	}
-	began := time.Now()
-	var broken *build
-	err := e.env.Update(func(txn *lmdbenv.Txn) (err error) {
-		for _, b := range builds {
-			if err := b.overlay.flush(txn, e.at); err != nil {
-				broken = b
+	builds := e.liveBuilds()
+	taken := batchTaken{from: e.live, to: e.batch.to, head: e.head, left: make(map[*build]state)}
+	goOn := len(e.left) == 0
+	each := keep / max(1, len(builds))
+	for _, b := range builds {
+		goOn = goOn && b.mayKeep(each)
+		taken.builds = append(taken.builds, b.take())
+	}
+	for _, b := range e.left {
+		taken.left[b] = *e.states[b]
+	}
+	e.batch = batch{to: taken.to}
+	e.write(
+		func(txn *lmdbenv.Txn) error { return e.storeBatch(txn, &taken) },
+		func(s *storing) error {
+			if err := e.storedBatch(s, &taken); err != nil || goOn {
 				return err
 			}
-			if rows[b], err = entries(txn, b.rows); err != nil {
-				return err
+			for _, b := range builds {
+				b.goOn(each)
 			}
-			if b.failed != nil {
-				states[b] = parkedState(b)
-				if err := e.catalog.putState(txn, b, states[b]); err != nil {
-					return err
-				}
+			return nil
+		})
+	if goOn {
+		return nil
+	}
+	return e.conclude()
+}
+
+// batchTaken is a batch that is stored.
+type batchTaken struct {
+	from, to checkpoint
+	head     uint64
+	builds   []*pending
+	left     map[*build]state
+	damaged  *build // whose rows and entries disagree
+}
+
+func (e *Engine) storeBatch(txn *lmdbenv.Txn, taken *batchTaken) error {
+	for _, p := range taken.builds {
+		if err := p.flush(txn, e.at); err != nil {
+			if isDamage(err) {
+				taken.damaged = p.build
 			}
-		}
-		for _, b := range e.left {
-			if err := e.catalog.putState(txn, b, *e.states[b]); err != nil {
-				return err
-			}
-		}
-		if err := e.catalog.putLive(txn, to, e.head); err != nil {
 			return err
 		}
-		return e.at(beforeCommit)
-	})
-	if isDamage(err) && broken != nil {
-		return e.parkDamaged(broken, err)
+		if p.failed == nil {
+			continue
+		}
+		if err := e.catalog.putState(txn, p.build, parkedState(p.at, p.failed)); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("store positions %d to %d: %w", e.live.position+1, to.position, err)
+	for b, s := range taken.left {
+		if err := e.catalog.putState(txn, b, s); err != nil {
+			return err
+		}
+	}
+	if err := e.catalog.putLive(txn, taken.to, taken.head); err != nil {
+		return err
+	}
+	return e.at(beforeCommit)
+}
+
+func (e *Engine) storedBatch(s *storing, taken *batchTaken) error {
+	if taken.damaged != nil {
+		return e.parkDamaged(taken.damaged, s.err)
+	}
+	if s.err != nil && seeded != bugLostBatch {
+		return fmt.Errorf("store positions %d to %d: %w", taken.from.position+1, taken.to.position, s.err)
 	}
 	if err := e.at(afterCommit); err != nil {
 		return err
 	}
 	now := time.Now()
 	e.update(func() {
-		e.live = to
-		for _, b := range builds {
-			e.count(b, rows[b], now)
-			if s, parked := states[b]; parked {
-				e.park(b, s)
+		e.live = taken.to
+		for _, p := range taken.builds {
+			e.count(p, now)
+			if p.failed != nil {
+				e.park(p.build, parkedState(p.at, p.failed), p.failed)
 			}
 		}
 	})
-	e.tookToStore(now.Sub(began))
-	for _, b := range builds {
-		b.goOn(keep / len(builds))
-	}
-	e.batch, e.left = batch{to: to}, nil
+	e.left = nil
+	e.tookToStore(s.took)
 	return nil
 }
 
@@ -368,28 +415,28 @@ func (e *Engine) anyFailed() bool {
 }
 
 // count adds what a build has stored to its view's numbers, under the lock.
-func (e *Engine) count(b *build, rows uint64, now time.Time) {
-	v := b.view
-	v.applied += b.applied
-	v.rate.add(b.applied, now)
-	if b == v.main {
-		v.rows = rows
+func (e *Engine) count(p *pending, now time.Time) {
+	v := p.build.view
+	v.applied += p.applied
+	v.rate.add(p.applied, now)
+	if p.build == v.main {
+		v.rows = p.total
 	}
 }
 
-func parkedState(b *build) state {
-	return state{status: statusParked, at: b.reached, parked: &Parked{
-		Position: b.failed.Position, Event: b.failed.Event, Type: b.failed.Type,
-		Message: b.failed.Cause.Error(), Time: time.Now().UTC().Truncate(time.Millisecond),
+func parkedState(at checkpoint, failed *HandlerError) state {
+	return state{status: statusParked, at: at, parked: &Parked{
+		Position: failed.Position, Event: failed.Event, Type: failed.Type,
+		Message: failed.Cause.Error(), Time: time.Now().UTC().Truncate(time.Millisecond),
 	}}
 }
 
 // park publishes that a build stands still, under the lock.
-func (e *Engine) park(b *build, s state) {
+func (e *Engine) park(b *build, s state, failed *HandlerError) {
 	*e.states[b] = s
 	b.view.failures++
-	b.view.answer(b == b.view.main, b.failed)
-	e.logFailure(b.failed)
+	b.view.answer(b == b.view.main, failed)
+	e.logFailure(failed)
 }
 
 func (e *Engine) logFailure(err *HandlerError) {
@@ -415,13 +462,14 @@ func isDamage(err error) bool {
 // parkDamaged parks a build whose stored rows and entries disagree, where its
 // checkpoint is, and lets the others begin their batch again.
 func (e *Engine) parkDamaged(b *build, damage error) error {
-	e.startOver()
-	b.failed = damageAt(b, b.reached.position+1, damage)
-	s := parkedState(b)
+	if err := e.startOver(); err != nil {
+		return err
+	}
+	failed := damageAt(b, b.reached.position+1, damage)
+	s := parkedState(b.reached, failed)
 	if err := e.env.Update(func(txn *lmdbenv.Txn) error { return e.catalog.putState(txn, b, s) }); err != nil {
 		return err
 	}
-	e.update(func() { e.park(b, s) })
-	b.restart(b.reached)
-	return nil
+	e.update(func() { e.park(b, s, failed) })
+	return errStartedOver
 }

@@ -24,7 +24,7 @@ func TestBatchBytesBoundsMemory(t *testing.T) {
 	e, err := Open(t.TempDir(), m, Options{
 		Logger: quiet(), MapSize: 1 << 30, MaxWait: 30 * time.Second, BatchBytes: most,
 		failpoint: func(at failpoint) error { // on the follower's goroutine, with all that is to be stored
-			if e := engine.Load(); e != nil && at == beforeCommit {
+			if e := engine.Load(); e != nil && at == beforeStore {
 				largest = max(largest, inMemory(e))
 			}
 			return nil

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -125,6 +126,9 @@ func (e *Engine) serveAll() error {
 		return nil
 	}
 	err := e.flush() // so that every live view is where its checkpoint is
+	if errors.Is(err, errStartedOver) {
+		err = nil
+	}
 	for _, r := range requests {
 		if err == nil {
 			err = e.serve(r)

@@ -53,7 +53,7 @@ func (e *Engine) load(txn *lmdbenv.Txn) (err error) {
 			return err
 		}
 	}
-	return e.sweep(txn)
+	return errors.Join(e.sweep(txn), e.catalog.forgetStuck(txn))
 }
 
 // match finds out which version each slot of a view holds. Versions without a

@@ -43,7 +43,7 @@ func (s *Snapshot) View(name string) (*View, error) {
 	if state.status != statusLive {
 		return nil, state.behind(name, s.live)
 	}
-	v := &View{name: name, of: b.view, build: b, txn: s.txn}
+	v := &View{name: name, of: b.view, build: b, txn: s.txn, rows: lookup{engine: s.engine, txn: s.txn, build: b}}
 	s.views = append(s.views, v)
 	return v, nil
 }
@@ -87,6 +87,7 @@ type View struct {
 	of    *view
 	build *build
 	txn   *lmdbenv.Txn
+	rows  lookup
 	key   []byte
 }
 
@@ -101,7 +102,7 @@ func (v *View) Get(pk Value) (row []byte, found bool, err error) {
 		return nil, false, err
 	}
 	v.key = appendValue(v.key[:0], pk)
-	row, found, err = getKey(v.txn, v.build.rows, v.key)
+	row, found, err = v.rows.row(v.key)
 	if found && err == nil {
 		err = v.sound(row)
 	}
@@ -134,7 +135,7 @@ func (v *View) rowOf(key, value []byte) ([]byte, error) {
 	if !ok {
 		return nil, v.damage("", "an index entry has the value %x", value)
 	}
-	row, found, err := getKey(v.txn, v.build.rows, pk)
+	row, found, err := v.rows.row(pk)
 	if err == nil && !found {
 		err = v.damage("", "the entry %x of an index has no row", key)
 	}

@@ -126,8 +126,8 @@ func (e *Engine) viewStats(v *view, now time.Time) ViewStats {
 	if view.Live {
 		view.Position = e.live.position
 	}
-	if !v.stuckSince.IsZero() {
-		view.Stuck = now.Sub(v.stuckSince)
+	if v.stuck != (stuck{}) {
+		view.Stuck = now.Sub(v.stuck.Since)
 	}
 	view.Lag = e.head - min(e.head, view.Position)
 	behind := view.Lag
@@ -145,8 +145,8 @@ func (e *Engine) viewStats(v *view, now time.Time) ViewStats {
 type counters struct {
 	applied, failures, rows uint64
 	rate                    rate
-	buildRate               rate      // positions caught up
-	stuckSince              time.Time // zero unless the handler is stuck
+	buildRate               rate  // positions caught up
+	stuck                   stuck // zero unless the handler is
 	dropped                 bool
 	waiting                 []request // for the view to become live
 }

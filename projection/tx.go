@@ -26,6 +26,7 @@ type Tx struct {
 	// handler that never returns can be left behind: see fold.abandon.
 	mu      sync.Mutex
 	reader  *lmdbenv.Reader // nil until begin
+	rows    lookup          // by the reader
 	expired bool
 	// failed is the first error of the environment, which is not the
 	// handler's fault, also when the handler passes it on or drops it.
@@ -41,8 +42,8 @@ func newTx(ctx context.Context, b *build) *Tx {
 
 // begin takes the snapshot that is read. It fails when the transaction has
 // expired before.
-func (tx *Tx) begin(env *lmdbenv.Env) error {
-	reader, err := env.Begin()
+func (tx *Tx) begin(e *Engine) error {
+	reader, err := e.env.Begin()
 	if err != nil {
 		return err
 	}
@@ -52,8 +53,8 @@ func (tx *Tx) begin(env *lmdbenv.Env) error {
 		reader.Close()
 		return err
 	}
-	tx.reader = reader
-	return nil
+	tx.reader, tx.rows = reader, lookup{engine: e, txn: reader.Txn, build: tx.build}
+	return tx.build.overlay.begin(reader.Txn)
 }
 
 // expire ends every use of the transaction, behind the one in progress, and
@@ -89,7 +90,7 @@ func (tx *Tx) Get(pk Value) (row []byte, found bool, err error) {
 	if err != nil || i < 0 {
 		return nil, false, err
 	}
-	row = tx.build.overlay.rows[i].now
+	row = tx.build.overlay.row(i)
 	return row, row != nil, nil
 }
 
@@ -114,7 +115,7 @@ func (tx *Tx) Put(row []byte) error {
 	}
 	pk := tx.view.key.value(row)
 	if tx.key = appendValue(tx.key[:0], pk); len(tx.key) > maxKey {
-		return &KeyTooLongError{View: tx.view.name, Row: pk, Length: len(tx.key), Limit: maxKey}
+		return &KeyTooLongError{View: tx.view.name, Row: pk.clone(), Length: len(tx.key), Limit: maxKey}
 	}
 	if err := tx.fits(row, pk); err != nil {
 		return err
@@ -123,7 +124,7 @@ func (tx *Tx) Put(row []byte) error {
 	if err != nil {
 		return err
 	}
-	before := tx.build.overlay.rows[i].now
+	before := tx.build.overlay.row(i)
 	if before != nil && bytes.Equal(before, row) {
 		return nil
 	}
@@ -144,7 +145,7 @@ func (tx *Tx) Delete(pk Value) error {
 		return err
 	}
 	overlay := tx.build.overlay
-	before := overlay.rows[i].now
+	before := overlay.row(i)
 	if before == nil {
 		return nil
 	}
@@ -167,7 +168,7 @@ func (tx *Tx) fits(row []byte, pk Value) error {
 			length += encodedLen(index.Columns[c].value(row))
 		}
 		if length > maxKey {
-			return &KeyTooLongError{View: tx.view.name, Index: index.Name, Row: pk, Length: length, Limit: maxKey}
+			return &KeyTooLongError{View: tx.view.name, Index: index.Name, Row: pk.clone(), Length: length, Limit: maxKey}
 		}
 	}
 	return nil
@@ -226,6 +227,9 @@ func (tx *Tx) checkUnique(i int, row []byte, pk Value) error {
 		}
 		return tx.duplicate(i, row, pk, claim.pk)
 	}
+	if tx.build.overlay.whole {
+		return nil
+	}
 	cursor, err := tx.reader.Txn.OpenCursor(tx.build.indexes[i])
 	if err != nil {
 		return tx.fail("look for duplicates", err)
@@ -273,7 +277,7 @@ func (tx *Tx) find(pk Value) (int32, error) {
 
 // load returns the place of the row with tx.key.
 func (tx *Tx) load() (int32, error) {
-	i, err := tx.build.overlay.find(tx.reader.Txn, tx.key)
+	i, err := tx.build.overlay.find(&tx.rows, tx.key)
 	if _, isDamage := err.(*DamageError); err != nil && !isDamage {
 		err = tx.fail("get", err)
 	}

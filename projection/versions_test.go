@@ -353,6 +353,53 @@ func TestBuildBesideLiveViewsYields(t *testing.T) {
 	}
 }
 
+// Beside live views that have work, a build stores few rows at a time once it
+// knows what a row costs; without a bound for that it would store all at once.
+func TestBuildHoldBoundsWhatIsStored(t *testing.T) {
+	t.Parallel()
+	const rows = 5000
+	m := newMemory()
+	var last uint64
+	for i := range rows {
+		last = m.addItem(t, stocked, item{SKU: fmt.Sprint(i), Owner: "ada"})
+	}
+	var engine atomic.Pointer[Engine]
+	var stored []int // rows of the rebuild
+	e, err := Open(t.TempDir(), m, Options{
+		Logger: quiet(), MapSize: 1 << 30, MaxWait: 30 * time.Second, BuildHold: time.Nanosecond,
+		failpoint: func(at failpoint) error {
+			if e := engine.Load(); e != nil && at == beforeStore { // on the follower's goroutine
+				if b := e.all[0].spare(); b.fold == nil && len(b.overlay.changed) > 0 {
+					stored = append(stored, len(b.overlay.changed))
+					m.addItem(t, stocked, item{SKU: "0", Owner: "bob"}) // there is always work
+				}
+			}
+			return nil
+		},
+	}, items(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { closeEngine(t, e) })
+	agree(t, e, m, last, "items")
+	engine.Store(e)
+	m.addItem(t, stocked, item{SKU: "0", Owner: "bob"})
+	if err := e.Rebuild(t.Context(), "items"); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Close(); err != nil { // so that the follower has ended
+		t.Fatal(err)
+	}
+	if len(stored) < (rows-firstRows)/(fewestRows+chunkSize) {
+		t.Errorf("%d rows were stored in %d transactions", rows, len(stored))
+	}
+	for i, n := range stored {
+		if most := fewestRows + chunkSize; n > most && (i > 0 || n > firstRows+chunkSize) {
+			t.Errorf("the %d. transaction stored %d rows", i+1, n)
+		}
+	}
+}
+
 func TestBuildRateAndETA(t *testing.T) {
 	t.Parallel()
 	m := newMemory()

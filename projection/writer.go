@@ -9,32 +9,26 @@ import (
 	"github.com/verbatim-es/verbatim/internal/lmdbenv"
 )
 
-// ranked is a key that is to be written, by its place among others: at says
-// where it is, and head is its first bytes behind those that all of them share.
-type ranked struct {
-	head uint64
-	at   int32
-}
-
-// rank sorts by keys. Most pairs differ in their heads, so that few keys are
-// looked at twice: they lie all over the memory.
-func rank(order []ranked, key func(at int32) []byte) {
-	if len(order) < 2 {
+// rank sorts by keys. Most pairs differ in their heads, the first bytes behind
+// those that all of them share, so that few keys are looked at twice: they lie
+// all over the memory.
+func rank(changes []change, memory *pieces) {
+	if len(changes) < 2 {
 		return
 	}
-	first := key(order[0].at)
+	first := memory.bytes(changes[0].key)
 	shared := len(first)
-	for _, r := range order[1:] {
-		shared = sharedPrefix(first[:shared], key(r.at))
+	for i := range changes[1:] {
+		shared = sharedPrefix(first[:shared], memory.bytes(changes[1+i].key))
 	}
-	for i := range order {
-		order[i].head = headOf(key(order[i].at)[shared:])
+	for i := range changes {
+		changes[i].head = headOf(memory.bytes(changes[i].key)[shared:])
 	}
-	slices.SortFunc(order, func(a, b ranked) int {
+	slices.SortFunc(changes, func(a, b change) int {
 		if a.head != b.head {
 			return cmp.Compare(a.head, b.head)
 		}
-		return bytes.Compare(key(a.at), key(b.at))
+		return bytes.Compare(memory.bytes(a.key), memory.bytes(b.key))
 	})
 }
 
@@ -85,7 +79,11 @@ func newWriter(txn *lmdbenv.Txn, db lmdbenv.DBI) (w writer, err error) {
 	return w, nil
 }
 
-func (w *writer) put(key, value []byte) error {
+// write puts a value under a key, or with nil removes what is there.
+func (w *writer) write(key, value []byte) error {
+	if value == nil {
+		return w.remove(key)
+	}
 	w.append = w.append || bytes.Compare(key, w.last) > 0
 	if w.append {
 		return w.cursor.Put(key, value, lmdbenv.Append)

@@ -15,15 +15,17 @@ func TestRankSortsKeys(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		prefix := rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "prefix")
 		rests := rapid.SliceOfDistinct(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0xff}), 0, 12), func(b []byte) string { return string(b) }).Draw(t, "rests")
+		var memory arena
 		keys := make([][]byte, len(rests))
-		order := make([]ranked, len(rests))
+		changes := make([]change, len(rests))
 		for i, rest := range rests {
-			keys[i], order[i].at = slices.Concat(prefix, rest), int32(i)
+			keys[i] = slices.Concat(prefix, rest)
+			changes[i].key = memory.copy(keys[i])
 		}
-		rank(order, func(at int32) []byte { return keys[at] })
-		got := make([][]byte, len(order))
-		for i, r := range order {
-			got[i] = keys[r.at]
+		rank(changes, &memory.pieces)
+		got := make([][]byte, len(changes))
+		for i, c := range changes {
+			got[i] = memory.bytes(c.key)
 		}
 		want := slices.Clone(keys)
 		slices.SortFunc(want, bytes.Compare)

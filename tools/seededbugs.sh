@@ -32,7 +32,7 @@ for suite; do
 		-run '^(TestCrashSimulated|TestKilled|TestNothingIsMissedBeforeWaiting)$' -crash-states="${STATES:-600}" ;;
 	aggregate) plant "$suite" "$suite/bug_*.go" ;;
 	projection) plant "$suite" "$suite/bug_*.go" -short \
-		-run '^(TestKilled|TestAbortedBatchCountsOnce|TestViewsFollowTheLog|TestVersionsSideBySide|TestSkippedEventStaysSkipped)$' ;;
+		-run '^(TestKilled|TestAbortedBatchCountsOnce|TestViewsFollowTheLog|TestVersionsSideBySide|TestSkippedEventStaysSkipped|TestTakenIsStoredAsItWas|TestStoringBesideFolding)$' ;;
 	*) echo "$suite has no seeded bugs" >&2; status=2 ;;
 	esac
 done

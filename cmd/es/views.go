@@ -113,6 +113,9 @@ func (c *viewsListCommand) Run(to *console) error {
 			if p := v.Parked; p != nil {
 				fmt.Fprintf(to.stdout, "%s@%s is parked at position %d (%s) since %s: %q\n", v.View, v.Version, p.Position, p.Type, p.Time.Format(time.RFC3339), p.Message)
 			}
+			if !v.StuckSince.IsZero() && v.Status != "rebuilding" { // it is the version's
+				fmt.Fprintf(to.stdout, "%s@%s: the handler has not returned from position %d since %s\n", v.View, v.Version, v.StuckAt, v.StuckSince.Format(time.RFC3339))
+			}
 			for _, s := range v.Skipped {
 				fmt.Fprintf(to.stdout, "%s@%s skips position %d (%s) since %s: %q\n", v.View, v.Version, s.Position, s.Type, s.SkippedAt.Format(time.RFC3339), s.Message)
 			}

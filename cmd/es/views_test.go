@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,14 @@ func (p noBob) OnOpened(tx accountview.BalancesTx, at event.Event, e account.Ope
 	return tx.Put(accountview.Balance{Account: at.StreamID(), Owner: e.Owner(), Balance: 1})
 }
 
+// endless is a version whose handler returns when it must.
+type endless struct{ bank.Balances }
+
+func (endless) OnOpened(tx accountview.BalancesTx, _ event.Event, _ account.Opened) error {
+	<-tx.Context().Done()
+	return context.Cause(tx.Context())
+}
+
 const viewsDirVariable = "ES_TEST_VIEWS_DIR"
 
 // TestViewsEngine is the process of TestViews that keeps the views: it says
@@ -50,9 +59,9 @@ func TestViewsEngine(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	candidate := accountview.Balances(noBob{})
-	candidate.Version = "2"
-	views, err := projection.Open(dir, log, projection.Options{Logger: slog.New(slog.DiscardHandler)}, accountview.Balances(bank.Balances{}), candidate)
+	candidate, third := accountview.Balances(noBob{}), accountview.Balances(endless{})
+	candidate.Version, third.Version = "2", "3"
+	views, err := projection.Open(dir, log, projection.Options{Logger: slog.New(slog.DiscardHandler)}, accountview.Balances(bank.Balances{}), candidate, third)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +153,7 @@ func TestViews(t *testing.T) {
 		}
 	}
 	stop := engineProcess(t, dir)
-	listed(t, dir, "position 2", "balances 1 yes live 2 0 2", "balances 2 parked")
+	listed(t, dir, "position 2", "balances 1 yes live 2 0 2", "balances 2 parked", "balances@3: the handler has not returned from position 1 since ")
 	list := must("list", dir)
 	if short := must(dir); short != list {
 		t.Errorf("es views DIR: %s, want what es views list DIR says: %s", short, list)
@@ -175,6 +184,9 @@ func TestViews(t *testing.T) {
 		t.Errorf("after the drop:\n%s", list)
 	}
 	stop()
+	if list := must("list", dir); strings.Contains(list, "has not returned") {
+		t.Errorf("without an engine:\n%s", list)
+	}
 
 	// Without an engine a request waits for the next one.
 	refused("no engine has answered", "switch", dir, "balances", "1", "--wait", "1ms")

@@ -42,14 +42,15 @@ var plan = []room{
 	{name: "registry", paths: []string{"internal/registry"}, mayImport: []string{"schema", "event"}, pure: true},
 	{name: "lmdbenv", paths: []string{"internal/lmdbenv"}, external: []string{lmdb}},
 	{name: "walk", paths: []string{"internal/walk"}, mayImport: []string{"lmdbenv"}},
+	{name: "keytable", paths: []string{"internal/keytable"}, pure: true},
 	{name: "journal", paths: []string{"internal/journal"}, mayImport: []string{"event"}, external: []string{ulid}, pure: true},
 
 	{name: "memstore", paths: []string{"event/memstore"}, mayImport: []string{"schema", "event", "commit", "registry"}, external: []string{ulid}, pure: true},
-	{name: "eventstore", paths: []string{"eventstore/..."}, mayImport: []string{"schema", "event", "commit", "registry", "lmdbenv", "walk", "journal"}, external: []string{lmdb, flatbuffers, ulid}},
+	{name: "eventstore", paths: []string{"eventstore/..."}, mayImport: []string{"schema", "event", "commit", "registry", "lmdbenv", "walk", "keytable", "journal"}, external: []string{lmdb, flatbuffers, ulid}},
 
 	{name: "aggregate", paths: []string{"aggregate/..."}, mayImport: []string{"schema", "event"}, external: []string{flatbuffers, ulid}, pure: true},
 	{name: "snapshot", paths: []string{"snapshot"}, mayImport: []string{"schema", "event", "aggregate", "lmdbenv"}},
-	{name: "projection", paths: []string{"projection/..."}, mayImport: []string{"schema", "event", "lmdbenv"}, external: []string{lmdb, flatbuffers, ulid}},
+	{name: "projection", paths: []string{"projection/..."}, mayImport: []string{"schema", "event", "lmdbenv", "walk", "keytable"}, external: []string{lmdb, flatbuffers, ulid}},
 
 	{name: "wire", paths: []string{"wampbus/internal/..."}, mayImport: []string{"schema", "event"}, external: []string{nexus + "/wamp", nexus + "/transport/serialize", websocket, ulid}, pure: true},
 	{name: "client", paths: []string{"wampbus/client/..."}, mayImport: []string{"schema", "event", "aggregate", "wire"}, external: []string{nexus + "/client", nexus + "/wamp", nexus + "/transport", nexus + "/stdlog", websocket, ulid}, pure: true},

@@ -162,7 +162,11 @@ func (d *dataFile) header() error {
 	if d.last > 1<<48 {
 		return d.damaged(errMangled)
 	}
-	return nil
+	// Only now: a commit meanwhile may have made the file longer before it said so.
+	if info, err = d.file.Stat(); err == nil {
+		d.size = info.Size()
+	}
+	return err
 }
 
 // short reports whether pages are missing that hold something. LMDB writes no

@@ -31,11 +31,6 @@ type Owned struct {
 	Sum   int64
 }
 
-func buildOwned(v *Owned) []byte {
-	b := flat.Get()
-	return flat.FinishSizePrefixed(b, writeOwned(b, v))
-}
-
 func writeOwned(b *flatbuffers.Builder, v *Owned) flatbuffers.UOffsetT {
 	off0 := b.CreateString(v.Tally)
 	off1 := b.CreateString(v.Owner)
@@ -68,7 +63,13 @@ func (tx ByOwnerTx) Get(tally_ string) (tally.OwnedRow, bool, error) {
 }
 
 // Put stores the row, in the place of another of the same key.
-func (tx ByOwnerTx) Put(row Owned) error { return tx.Tx.Put(buildOwned(&row)) }
+func (tx ByOwnerTx) Put(row Owned) error {
+	b := flat.Get()
+	b.FinishSizePrefixed(writeOwned(b, &row))
+	err := tx.Tx.Put(b.FinishedBytes())
+	flat.Put(b)
+	return err
+}
 
 // Update changes the row of that key, which must exist. Strings and slices that
 // change leaves alone are still those of the stored row: valid until it
@@ -200,11 +201,6 @@ type Ranked struct {
 	Sum   int64
 }
 
-func buildRanked(v *Ranked) []byte {
-	b := flat.Get()
-	return flat.FinishSizePrefixed(b, writeRanked(b, v))
-}
-
 func writeRanked(b *flatbuffers.Builder, v *Ranked) flatbuffers.UOffsetT {
 	off0 := b.CreateString(v.Tally)
 	off1 := b.CreateString(v.Owner)
@@ -237,7 +233,13 @@ func (tx BySumTx) Get(tally_ string) (tally.RankedRow, bool, error) {
 }
 
 // Put stores the row, in the place of another of the same key.
-func (tx BySumTx) Put(row Ranked) error { return tx.Tx.Put(buildRanked(&row)) }
+func (tx BySumTx) Put(row Ranked) error {
+	b := flat.Get()
+	b.FinishSizePrefixed(writeRanked(b, &row))
+	err := tx.Tx.Put(b.FinishedBytes())
+	flat.Put(b)
+	return err
+}
 
 // Update changes the row of that key, which must exist. Strings and slices that
 // change leaves alone are still those of the stored row: valid until it

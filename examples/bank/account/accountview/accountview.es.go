@@ -31,11 +31,6 @@ type Balance struct {
 	Balance int64
 }
 
-func buildBalance(v *Balance) []byte {
-	b := flat.Get()
-	return flat.FinishSizePrefixed(b, writeBalance(b, v))
-}
-
 func writeBalance(b *flatbuffers.Builder, v *Balance) flatbuffers.UOffsetT {
 	off0 := b.CreateString(v.Account)
 	off1 := b.CreateString(v.Owner)
@@ -68,7 +63,13 @@ func (tx BalancesTx) Get(account_ string) (account.BalanceRow, bool, error) {
 }
 
 // Put stores the row, in the place of another of the same key.
-func (tx BalancesTx) Put(row Balance) error { return tx.Tx.Put(buildBalance(&row)) }
+func (tx BalancesTx) Put(row Balance) error {
+	b := flat.Get()
+	b.FinishSizePrefixed(writeBalance(b, &row))
+	err := tx.Tx.Put(b.FinishedBytes())
+	flat.Put(b)
+	return err
+}
 
 // Update changes the row of that key, which must exist. Strings and slices that
 // change leaves alone are still those of the stored row: valid until it

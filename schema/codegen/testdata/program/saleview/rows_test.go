@@ -7,7 +7,13 @@ import (
 	"testing"
 
 	"example.test/shop/sale"
+	"github.com/verbatim-es/verbatim/schema/flat"
 )
+
+func buildTurnover(row *Turnover) []byte {
+	b := flat.Get()
+	return flat.FinishSizePrefixed(b, writeTurnover(b, row))
+}
 
 // A row with a union, tables and vectors of them is packed, verified, read in
 // place, and taken apart for Update as what it was.

@@ -44,11 +44,6 @@ type Row struct {
 	Small    int8
 }
 
-func buildRow(v *Row) []byte {
-	b := flat.Get()
-	return flat.FinishSizePrefixed(b, writeRow(b, v))
-}
-
 func writeRow(b *flatbuffers.Builder, v *Row) flatbuffers.UOffsetT {
 	off1 := b.CreateString(v.Customer)
 	var off6 flatbuffers.UOffsetT
@@ -132,7 +127,13 @@ func (tx OpenOrdersTx) Get(number uint64) (order.RowRow, bool, error) {
 }
 
 // Put stores the row, in the place of another of the same key.
-func (tx OpenOrdersTx) Put(row Row) error { return tx.Tx.Put(buildRow(&row)) }
+func (tx OpenOrdersTx) Put(row Row) error {
+	b := flat.Get()
+	b.FinishSizePrefixed(writeRow(b, &row))
+	err := tx.Tx.Put(b.FinishedBytes())
+	flat.Put(b)
+	return err
+}
 
 // Update changes the row of that key, which must exist. Strings and slices that
 // change leaves alone are still those of the stored row: valid until it

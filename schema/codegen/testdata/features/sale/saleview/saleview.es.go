@@ -36,11 +36,6 @@ type Turnover struct {
 	Voucher *sale.Voucher // nil: absent
 }
 
-func buildTurnover(v *Turnover) []byte {
-	b := flat.Get()
-	return flat.FinishSizePrefixed(b, writeTurnover(b, v))
-}
-
 func writeTurnover(b *flatbuffers.Builder, v *Turnover) flatbuffers.UOffsetT {
 	kind3, off3 := writeMeans(b, v.Means)
 	kind5, off5 := writeEither(b, v.Either)
@@ -137,7 +132,13 @@ func (tx TurnoversTx) Get(unit sale.Unit) (sale.TurnoverRow, bool, error) {
 }
 
 // Put stores the row, in the place of another of the same key.
-func (tx TurnoversTx) Put(row Turnover) error { return tx.Tx.Put(buildTurnover(&row)) }
+func (tx TurnoversTx) Put(row Turnover) error {
+	b := flat.Get()
+	b.FinishSizePrefixed(writeTurnover(b, &row))
+	err := tx.Tx.Put(b.FinishedBytes())
+	flat.Put(b)
+	return err
+}
 
 // Update changes the row of that key, which must exist. Strings and slices that
 // change leaves alone are still those of the stored row: valid until it

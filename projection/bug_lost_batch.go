@@ -1,0 +1,5 @@
+//go:build bug_lost_batch
+
+package projection
+
+const seeded = bugLostBatch

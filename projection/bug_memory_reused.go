@@ -1,0 +1,5 @@
+//go:build bug_memory_reused
+
+package projection
+
+const seeded = bugMemoryReused
